@@ -1,0 +1,93 @@
+//! Files of this machine.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::flow::Flow;
+use crate::list::{self, LIST_LIMIT};
+use crate::{Checksum, Error, Fetcher, Source, Tick};
+
+/// Verifies files where they are, and returns their own path: nothing is copied.
+///
+/// The checksum list has to be a file too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalFetcher;
+
+impl Fetcher for LocalFetcher {
+    fn fetch(
+        &self,
+        source: &Source,
+        checksum: &Checksum,
+        tee: Option<&mut dyn Write>,
+        tick: Tick<'_>,
+    ) -> Result<PathBuf, Error> {
+        let path = path_of(source)?;
+        let expected = expected(source, checksum, |list| Ok(path_of(list)?.to_owned()))?;
+        verify(path, expected.as_ref(), tee, tick)
+    }
+}
+
+fn path_of(source: &Source) -> Result<&Path, Error> {
+    match source {
+        Source::Path(path) => Ok(path),
+        Source::Url(_) => Err(Error::Remote { url: source.to_string() }),
+    }
+}
+
+/// Reads `path` once for the digest and the tee, or not at all where neither is wanted.
+pub(crate) fn verify(
+    path: &Path,
+    expected: Option<&Digest>,
+    tee: Option<&mut dyn Write>,
+    tick: Tick<'_>,
+) -> Result<PathBuf, Error> {
+    let file = open(path)?;
+    if expected.is_some() || tee.is_some() {
+        let mut flow = Flow::new(expected.map(Digest::algorithm), tee, tick);
+        flow.push_file(&file, path)?;
+        flow.finish(expected, path.display())?;
+    }
+    Ok(path.to_owned())
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    let open = || {
+        let file = File::open(path)?;
+        // The kernel opens folders too, and complains only on the first read.
+        if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+    };
+    open().map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
+/// The digest that `checksum` asks of `source`, with `fetch_list` to get a list onto this machine.
+pub(crate) fn expected(
+    source: &Source,
+    checksum: &Checksum,
+    fetch_list: impl FnOnce(&Source) -> Result<PathBuf, Error>,
+) -> Result<Option<Digest>, Error> {
+    match checksum {
+        Checksum::None => Ok(None),
+        Checksum::Digest(digest) => Ok(Some(digest.clone())),
+        Checksum::List(list) => {
+            let name = source.file_name().ok_or_else(|| Error::NoName { of: source.to_string() })?;
+            let entries = list::parse(&read_list(&fetch_list(list)?, list)?);
+            list::choose(&entries, list, &name).map(Some)
+        }
+    }
+}
+
+fn read_list(path: &Path, list: &Source) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = open(path)?.take(LIST_LIMIT + 1).read_to_end(&mut bytes);
+    match read.map_err(|source| Error::Read { path: path.to_owned(), source })? {
+        length if length as u64 > LIST_LIMIT => {
+            Err(Error::ListTooLarge { list: list.to_string(), limit: LIST_LIMIT })
+        }
+        _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests;
