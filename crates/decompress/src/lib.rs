@@ -1,0 +1,166 @@
+//! A [`Decompressor`] turns a downloaded archive into a raw disk image in a sparse file.
+//!
+//! ```
+//! use std::io::Write;
+//! use std::ops::ControlFlow;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A 4 MiB image, nearly all zeros, in a gzip file.
+//! let mut archive = tempfile::tempfile()?;
+//! let mut encoder = flate2::write::GzEncoder::new(&mut archive, flate2::Compression::fast());
+//! encoder.write_all(b"boot sector")?;
+//! encoder.write_all(&vec![0; (4 << 20) - 11])?;
+//! encoder.finish()?;
+//!
+//! let image = tempfile::tempfile()?;
+//! let unpacked = arm_image_decompress::unpack(&archive, &image, &mut |done, total| {
+//!     // `done` of `total` bytes of the archive are behind us; `Break` would cancel.
+//!     assert!(total.is_none_or(|total| done <= total));
+//!     ControlFlow::Continue(())
+//! })?;
+//! assert_eq!((unpacked.format, unpacked.size), ("gz", 4 << 20));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds
+//!
+//! * The format is told by the first bytes ([`detect`]), never by a file name.
+//! * It is all or nothing: input that ends early, fails a checksum, is followed by something else, or holds something other
+//!   than an image is an [`Error`], and the output is then empty. Damage can only be seen where the archive carries checksums:
+//!   gz, bz2 and zip always do, xz and zst do unless their maker turned them off, a raw image has none.
+//! * Files of several parts are taken whole: multi-stream xz with padding, multi-member gz, multi-stream bz2, multi-frame zst
+//!   with skippable frames.
+//! * Runs of zeros become holes ([`SparseFile`]), so that an 8 GB image with 2 GB in it takes 2 GB.
+//! * Memory is bounded: 1.3 MiB of buffers, and what the archive's own window asks for. Archives that ask for more than 1 GiB
+//!   are refused; `xz -9` needs 65 MiB, `zstd -19` 8 MiB.
+
+mod bz2;
+mod error;
+mod foreign;
+mod gz;
+mod input;
+mod raw;
+mod sparse;
+mod streams;
+mod xz;
+mod zip;
+mod zst;
+
+pub use error::Error;
+pub use input::Input;
+pub use sparse::SparseFile;
+
+use std::fmt::Debug;
+use std::fs::File;
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+/// Carries progress out and cancellation in.
+///
+/// It is called with the bytes of *input* consumed so far and the size of the input where that is known (never for a stream).
+/// Input, because its size is known beforehand in every format, which cannot be said of the output. Of a zip only the chosen
+/// member counts. Calls come at least once for each mebibyte written. After `Break` the work ends with [`Error::Cancelled`].
+pub type Tick<'a> = &'a mut dyn FnMut(u64, Option<u64>) -> ControlFlow<()>;
+
+/// How many bytes from the start of the input [`detect`] needs to tell every format it knows.
+pub const HEAD: usize = 512;
+
+/// One compression format.
+pub trait Decompressor: Sync + Debug {
+    /// The short name of the format: `xz`, `gz`, `bz2`, `zip`, `zst` or `raw`.
+    fn name(&self) -> &'static str;
+
+    /// Whether an input that starts with `head` is of this format.
+    ///
+    /// `head` is the first [`HEAD`] bytes, or the whole input if that is shorter. An input cut inside its own magic bytes
+    /// matches, so that it can be reported as cut instead of being taken for a raw image.
+    fn matches(&self, head: &[u8]) -> bool;
+
+    /// Unpacks the whole of `input` and returns the size of the image in bytes.
+    ///
+    /// `output` is fresh: ranges that are never written read as zeros. What stands in it after an error is meaningless.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::NeedsFile`] if the format cannot be read from a stream.
+    fn unpack(&self, input: Input<'_>, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<u64, Error>;
+}
+
+/// Every supported format; the last one is `raw`, which matches anything.
+pub fn formats() -> &'static [&'static dyn Decompressor] {
+    &[&xz::Xz, &gz::Gz, &bz2::Bz2, &zip::Zip, &zst::Zst, &raw::Raw]
+}
+
+/// Finds the format of an input by its first [`HEAD`] bytes.
+///
+/// Formats that are known but not supported (7z, lz4, tar, qcow2 ...) have a `Decompressor` here too, though none in
+/// [`formats`]: its name says what was found, and its `unpack` fails with [`Error::Unsupported`].
+pub fn detect(head: &[u8]) -> &'static dyn Decompressor {
+    let (raw, compressed) = formats().split_last().expect("`formats` is a constant and not empty");
+    let foreign = foreign::FORMATS.iter().map(|format| -> &'static dyn Decompressor { format });
+    compressed.iter().copied().chain(foreign).find(|format| format.matches(head)).unwrap_or(*raw)
+}
+
+/// What [`unpack`] found and wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The short name of the input's format, as [`Decompressor::name`] gives it.
+    pub format: &'static str,
+    /// The size of the image in bytes.
+    pub size: u64,
+}
+
+/// Unpacks the file `input` into the regular file `output`.
+///
+/// `input` is read from its start wherever it is positioned; a pipe is read as by [`unpack_stream`]. `output` must be open for
+/// writing, is truncated first and empty after an error. The positions of both are undefined afterwards. Nothing is synced.
+///
+/// # Errors
+/// See [`Error`]; most are about what the input holds.
+pub fn unpack(input: &File, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
+    let metadata = input.metadata().map_err(|source| Error::Read { at: 0, source })?;
+    if !metadata.is_file() && !metadata.file_type().is_block_device() {
+        return unpack_stream(&mut &*input, output, tick);
+    }
+    let target = output.metadata().map_err(|source| Error::Write { at: 0, source })?;
+    if (metadata.dev(), metadata.ino()) == (target.dev(), target.ino()) {
+        return Err(Error::SameFile);
+    }
+    let head = input::head(&mut Input::File(input).reader())?;
+    run(&head, Input::File(input), output, tick)
+}
+
+/// Unpacks what `input` delivers until its end into the regular file `output`, without a temporary copy.
+///
+/// `output` is treated as in [`unpack`]. `input` is not read further than its end, and not to its end after an error.
+///
+/// # Errors
+/// As [`unpack`]; also [`Error::NeedsFile`] for a zip, whose table of contents stands at its end.
+pub fn unpack_stream(input: &mut dyn Read, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
+    let head = input::head(input)?;
+    run(&head, Input::Stream(&mut head.chain(input)), output, tick)
+}
+
+fn run(head: &[u8], input: Input<'_>, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
+    if head.is_empty() {
+        return Err(Error::Empty);
+    }
+    let format = detect(head);
+    let sparse = SparseFile::new(output)?;
+    let result = match format.unpack(input, &sparse, tick) {
+        Ok(0) => Err(Error::NothingInside { format: format.name() }),
+        Ok(size) => sparse.finish(size).map(|()| Unpacked { format: format.name(), size }),
+        Err(error) => Err(error),
+    };
+    if result.is_err() {
+        // Half an image must not be taken for one. The first error is the one to report.
+        let _ = output.set_len(0);
+    }
+    result
+}
+
+/// Whether `head` starts with `magic`, or is a whole input that was cut inside it.
+fn starts_with(head: &[u8], magic: &[u8]) -> bool {
+    head.starts_with(magic) || (!head.is_empty() && magic.starts_with(head))
+}
