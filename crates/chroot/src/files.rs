@@ -1,0 +1,166 @@
+//! Files of a tree that is not trusted: no link, absolute or with `..`, leads out of it.
+//!
+//! Every lookup goes through `openat2` with `RESOLVE_IN_ROOT`; what is then made or removed is a
+//! single name in a directory that is already open.
+
+use crate::Node;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// A new file grows under this name, in the folder it is meant for, and is then renamed.
+const UNFINISHED: &str = ".arm-image-unfinished";
+
+/// As many links as the kernel itself follows in one path (`MAXSYMLINKS`).
+const MOST_LINKS: usize = 40;
+
+/// Opens `path`, absolute or relative to the root, links followed inside the root.
+pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() { Path::new("/") } else { path };
+    // openat2 answers EAGAIN when anything on the machine was renamed or mounted while it walked a
+    // `..`, because it can then not be sure that it stayed inside. That passes; try again, but not for ever.
+    let mut attempts = 0;
+    loop {
+        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(Errno::AGAIN) if attempts < 1000 => attempts += 1,
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The directory a path's last name stands in, and that name.
+pub(crate) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a name")),
+    }
+}
+
+/// Opens a directory as a place (`O_PATH`), making it with `mode` and its parents with 0755 where missing.
+pub(crate) fn ensure_directory(root: BorrowedFd<'_>, path: &Path, mode: u32) -> io::Result<OwnedFd> {
+    match open(root, path, OFlags::PATH | OFlags::DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return found,
+    }
+    // A link into nothing: what it points to is what is missing.
+    let path = &follow(root, path)?;
+    let (parent, name) = split(path)?;
+    let parent = ensure_directory(root, parent, 0o755)?;
+    rustix::fs::mkdirat(&parent, name, Mode::RWXU)?;
+    let new = rustix::fs::openat(
+        &parent,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    own(new.as_fd(), mode)?;
+    open(root, path, OFlags::PATH | OFlags::DIRECTORY)
+}
+
+/// Gives a new file to root with exactly `mode`, whatever the umask or a setgid parent made of it.
+fn own(file: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    rustix::fs::fchown(file, Some(Uid::ROOT), Some(Gid::ROOT))?;
+    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o7777))?)
+}
+
+/// The path that `path` stands for once a link at its end has been followed, even into nothing.
+pub(crate) fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MOST_LINKS {
+        let (parent, name) = split(&path)?;
+        let directory = match open(root, parent, OFlags::PATH | OFlags::DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            directory => directory?,
+        };
+        match rustix::fs::readlinkat(&directory, name, Vec::new()) {
+            // Joined as text, not simplified: the kernel must see the `..` after the links before it.
+            Ok(target) => path = parent.join(OsString::from_vec(target.into_bytes())),
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(path),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Errno::LOOP.into())
+}
+
+/// Makes a directory, file or link; see [`ChrootRunner::create`](crate::ChrootRunner::create).
+pub(crate) fn create(root: BorrowedFd<'_>, path: &Path, node: Node<'_>, mode: u32) -> io::Result<()> {
+    match node {
+        Node::Directory => ensure_directory(root, path, mode).map(drop),
+        Node::File(content) => {
+            let path = follow(root, path)?;
+            replace(root, &path, |directory| {
+                let flags =
+                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let mut file =
+                    File::from(rustix::fs::openat(directory, UNFINISHED, flags, Mode::RUSR | Mode::WUSR)?);
+                io::copy(content, &mut file)?;
+                own(file.as_fd(), mode)
+            })
+        }
+        Node::Link(target) => {
+            replace(root, path, |directory| Ok(rustix::fs::symlinkat(target, directory, UNFINISHED)?))
+        }
+    }
+}
+
+/// Has `make` produce [`UNFINISHED`] in the folder of `path`, then puts it in the place of `path`.
+fn replace(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    make: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let (parent, name) = split(path)?;
+    let parent = ensure_directory(root, parent, 0o755)?;
+    // A killed run may have left one; nobody else writes here meanwhile.
+    match rustix::fs::unlinkat(&parent, UNFINISHED, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let made =
+        make(parent.as_fd()).and_then(|()| Ok(rustix::fs::renameat(&parent, UNFINISHED, &parent, name)?));
+    if made.is_err() {
+        // The first error is the one to tell; an unfinished file is harmless and goes with the next one.
+        let _ = rustix::fs::unlinkat(&parent, UNFINISHED, AtFlags::empty());
+    }
+    made
+}
+
+/// Writes the content of a regular file to `into`.
+pub(crate) fn read(root: BorrowedFd<'_>, path: &Path, into: &mut dyn Write) -> io::Result<()> {
+    // Without NONBLOCK a named pipe in the image would stop us for ever.
+    let mut file = File::from(open(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    io::copy(&mut file, into).map(drop)
+}
+
+/// Whether `path` is a directory, links followed; no if there is nothing.
+pub(crate) fn is_directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<bool> {
+    match open(root, path, OFlags::PATH | OFlags::DIRECTORY) {
+        Ok(_) => Ok(true),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Removes a file, a link (not what it points to) or an empty directory.
+pub(crate) fn remove(root: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let (parent, name) = split(path)?;
+    let parent = open(root, parent, OFlags::PATH | OFlags::DIRECTORY)?;
+    match rustix::fs::unlinkat(&parent, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => Ok(rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR)?),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(test)]
+#[path = "files/tests.rs"]
+mod tests;

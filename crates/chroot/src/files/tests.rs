@@ -1,0 +1,163 @@
+use super::*;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+/// A tree that stands for the image, beside a file that stands for the host's.
+struct Tree {
+    folder: tempfile::TempDir,
+    root: File,
+}
+
+impl Tree {
+    fn new() -> Tree {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("image/etc")).unwrap();
+        fs::write(folder.path().join("host"), "host's own").unwrap();
+        let root = File::open(folder.path().join("image")).unwrap();
+        Tree { folder, root }
+    }
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join("image").join(path)
+    }
+    fn host(&self) -> PathBuf {
+        self.folder.path().join("host")
+    }
+    fn host_is_untouched(&self) -> bool {
+        fs::read(self.host()).unwrap() == b"host's own"
+    }
+    /// New files are given to root, which takes root.
+    fn write(&self, path: &str, content: &str, mode: u32) -> io::Result<()> {
+        create(self.root.as_fd(), Path::new(path), Node::File(&mut content.as_bytes()), mode)
+    }
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        read(self.root.as_fd(), Path::new(path), &mut bytes).map(|()| bytes)
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn reading_follows_absolute_and_climbing_links_inside_only() {
+    let tree = Tree::new();
+    fs::write(tree.path("etc/real"), "inside").unwrap();
+    symlink("/etc/real", tree.path("absolute")).unwrap();
+    symlink("../../../../etc/real", tree.path("etc/climbing")).unwrap();
+    symlink(tree.host(), tree.path("etc/out")).unwrap();
+    symlink("../../host", tree.path("etc/up")).unwrap();
+    assert_eq!(tree.read("/absolute").unwrap(), b"inside");
+    assert_eq!(tree.read("/etc/climbing").unwrap(), b"inside");
+    assert_eq!(tree.read("/etc/out").unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(tree.read("/etc/up").unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(tree.read("/../host").unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let tree = Tree::new();
+    rustix::fs::mknodat(&tree.root, "pipe", rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    assert_eq!(tree.read("/pipe").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(tree.read("/etc").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_new_file_has_its_mode_and_its_parents() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    tree.write("/opt/a/b/tool", "x", 0o4751).unwrap();
+    let metadata = fs::metadata(tree.path("opt/a/b/tool")).unwrap();
+    assert_eq!((metadata.mode() & 0o7777, metadata.uid(), metadata.gid()), (0o4751, 0, 0));
+    assert_eq!(fs::metadata(tree.path("opt/a")).unwrap().mode() & 0o7777, 0o755);
+    assert_eq!(fs::read_dir(tree.path("opt/a/b")).unwrap().count(), 1, "only the finished file is there");
+}
+
+#[test]
+fn writing_through_a_link_stays_inside() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    symlink("/etc/real", tree.path("etc/alias")).unwrap();
+    symlink(tree.host(), tree.path("etc/out")).unwrap();
+    symlink("../../host", tree.path("etc/up")).unwrap();
+    tree.write("/etc/alias", "new", 0o644).unwrap();
+    assert_eq!(fs::read(tree.path("etc/real")).unwrap(), b"new");
+    assert!(fs::symlink_metadata(tree.path("etc/alias")).unwrap().is_symlink());
+    tree.write("/etc/out", "x", 0o644).unwrap();
+    tree.write("/etc/up", "y", 0o644).unwrap();
+    assert_eq!(fs::read(tree.path("host")).unwrap(), b"y");
+    assert!(tree.host_is_untouched());
+    let inner = tree.host();
+    assert_eq!(tree.read(inner.to_str().unwrap()).unwrap(), b"x");
+}
+
+#[test]
+fn links_are_replaced_not_followed_when_a_link_is_made() {
+    let tree = Tree::new();
+    symlink(tree.host(), tree.path("etc/link")).unwrap();
+    create(tree.root.as_fd(), Path::new("/etc/link"), Node::Link(Path::new("elsewhere")), 0).unwrap();
+    assert_eq!(fs::read_link(tree.path("etc/link")).unwrap(), Path::new("elsewhere"));
+    assert!(tree.host_is_untouched());
+}
+
+#[test]
+fn an_existing_directory_keeps_its_mode_and_a_loop_of_links_is_an_error() {
+    let tree = Tree::new();
+    fs::set_permissions(tree.path("etc"), fs::Permissions::from_mode(0o711)).unwrap();
+    create(tree.root.as_fd(), Path::new("/etc"), Node::Directory, 0o755).unwrap();
+    assert_eq!(fs::metadata(tree.path("etc")).unwrap().mode() & 0o777, 0o711);
+    symlink("b", tree.path("a")).unwrap();
+    symlink("a", tree.path("b")).unwrap();
+    assert_eq!(tree.write("/a", "", 0o644).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+    assert!(!is_directory(tree.root.as_fd(), Path::new("/a")).unwrap());
+}
+
+#[test]
+fn a_directory_behind_links_into_nothing_is_made_inside() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    let outside = tree.folder.path().join("outside");
+    symlink(&outside, tree.path("etc/out")).unwrap();
+    symlink("../var/none", tree.path("etc/relative")).unwrap();
+    for path in ["/etc/out/a", "/etc/relative/b"] {
+        create(tree.root.as_fd(), Path::new(path), Node::Directory, 0o755).unwrap();
+    }
+    assert!(!outside.exists());
+    assert!(tree.path("var/none/b").is_dir());
+    assert!(tree.path(outside.strip_prefix("/").unwrap().to_str().unwrap()).join("a").is_dir());
+}
+
+#[test]
+fn a_failing_source_leaves_the_old_file_and_nothing_else() {
+    struct Broken;
+    impl io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("broken"))
+        }
+    }
+    let tree = Tree::new();
+    fs::write(tree.path("etc/hosts"), "old").unwrap();
+    create(tree.root.as_fd(), Path::new("/etc/hosts"), Node::File(&mut Broken), 0o644).unwrap_err();
+    assert_eq!(fs::read(tree.path("etc/hosts")).unwrap(), b"old");
+    assert_eq!(fs::read_dir(tree.path("etc")).unwrap().count(), 1);
+}
+
+#[test]
+fn removing_takes_the_link_and_not_its_target() {
+    let tree = Tree::new();
+    symlink(tree.host(), tree.path("etc/out")).unwrap();
+    remove(tree.root.as_fd(), Path::new("/etc/out")).unwrap();
+    assert!(tree.host_is_untouched());
+    remove(tree.root.as_fd(), Path::new("/etc")).unwrap();
+    assert!(!tree.path("etc").exists());
+    assert_eq!(
+        remove(tree.root.as_fd(), Path::new("/etc/none")).unwrap_err().kind(),
+        io::ErrorKind::NotFound
+    );
+}

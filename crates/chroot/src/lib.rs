@@ -1,0 +1,218 @@
+//! A [`Root`] is an image's file systems mounted as one tree that only this process can see.
+//!
+//! Programs run in it as if the image had been started: with a `/dev`, `/proc`, `/sys`, `/run` and
+//! `/tmp` of their own, and with the host's name servers. Nothing else of the host is there.
+//!
+//! ```no_run
+//! use arm_image_chroot::{ChrootRunner, Command, Mount, Options, Output, Root};
+//! use std::ops::ControlFlow;
+//! use std::path::Path;
+//!
+//! let mounts = [
+//!     Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into() },
+//!     Mount { device: Path::new("/dev/dm-0"), target: "/boot/firmware".into(), kind: "vfat".into() },
+//! ];
+//! let mut root = Root::mount(&mounts, &Options::default())?;
+//! let status = root.run(&Command::new(["cat", "/etc/os-release"]), &mut |output| {
+//!     if let Output::Stdout(line) = output {
+//!         println!("{}", String::from_utf8_lossy(line));
+//!     }
+//!     ControlFlow::Continue(())
+//! })?;
+//! assert!(status.success());
+//! root.close()?;
+//! # Ok::<(), arm_image_chroot::Error>(())
+//! ```
+//!
+//! # What is left behind
+//!
+//! Nothing, and the limits first: a file system that was being written when this process is killed
+//! is as consistent as after a power cut, and a [`Directory`](Root::directory) that outlives its
+//! root keeps its file system busy.
+//!
+//! * The mounts live in a mount namespace of their own, made on a thread that ends; its only owner is
+//!   a file descriptor in [`Root`]. The process's own mounts, working directory and signal handlers
+//!   stay as they are, and its end, by whatever signal, unmounts everything.
+//! * Each command runs in a PID namespace of its own. When it ends, whatever it left running is
+//!   killed; when this process or the thread that called [`ChrootRunner::run`] ends, so is the command.
+//! * `Root` borrows the device paths, so what owns a device cannot be dropped before it:
+//!
+//! ```compile_fail,E0505
+//! # use arm_image_chroot::{Mount, Options, Root};
+//! # use std::path::PathBuf;
+//! let device = PathBuf::from("/dev/dm-1"); // stands for whatever maps the partition
+//! let root = Root::mount(
+//!     &[Mount { device: &device, target: "/".into(), kind: "ext4".into() }],
+//!     &Options::default(),
+//! )?;
+//! drop(device); // error: cannot move out of `device` because it is borrowed
+//! root.close()?;
+//! # Ok::<(), arm_image_chroot::Error>(())
+//! ```
+//!
+//! Linux 5.9 or later, with `CAP_SYS_ADMIN`; `/proc` must be mounted.
+
+mod child;
+mod device;
+mod error;
+mod files;
+mod lines;
+mod namespace;
+mod provision;
+mod resolv;
+mod spawn;
+mod words;
+
+pub use error::Error;
+pub use namespace::Root;
+pub use provision::{Copy, Provisioner, Script, Shell};
+pub use resolv::ResolvConf;
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+/// A partition and its place in the image's tree.
+#[derive(Debug, Clone)]
+pub struct Mount<'d> {
+    /// The block device.
+    pub device: &'d Path,
+    /// Where it belongs inside the image: absolute, without `..`; one mount must be on `/`.
+    pub target: PathBuf,
+    /// The kernel's name of the file system, such as `ext4` or `vfat`.
+    pub kind: String,
+}
+
+/// How an image is mounted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What happens to the image's `/etc/resolv.conf`.
+    pub resolv_conf: ResolvConf,
+    /// The host's file that [`ResolvConf`] takes the name servers from.
+    pub resolv_conf_source: PathBuf,
+    /// Whether programs are told that the machine is a 32-bit one, as an armhf image expects of an arm64 host.
+    ///
+    /// This is `personality(PER_LINUX32)`; emulated programs hear the emulator's answer instead.
+    pub personality32: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            resolv_conf: ResolvConf::default(),
+            resolv_conf_source: "/etc/resolv.conf".into(),
+            personality32: false,
+        }
+    }
+}
+
+/// A program to run inside the image.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The program, looked up in `PATH` unless there is a `/` in it, and its arguments.
+    pub argv: Vec<OsString>,
+    /// Variables beside the defaults, and instead of those of the same name.
+    ///
+    /// The defaults are `PATH` (the usual six folders), `HOME=/root`, `LANG=C.UTF-8`, and `TERM=linux` with a
+    /// terminal, `TERM=dumb` and `DEBIAN_FRONTEND=noninteractive` without. Nothing is taken from this process.
+    pub env: Vec<(OsString, OsString)>,
+    /// The working directory inside the image.
+    pub directory: PathBuf,
+    /// Whether the program talks to this process's own stdin, stdout and stderr, as an interactive shell does.
+    ///
+    /// It is then in the terminal's foreground until it ends. Otherwise stdin is empty, and stdout and
+    /// stderr come as [`Output`].
+    pub terminal: bool,
+}
+
+impl Command {
+    /// A command without variables of its own, in `/`, without a terminal.
+    pub fn new<A: Into<OsString>>(argv: impl IntoIterator<Item = A>) -> Command {
+        Command {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            directory: "/".into(),
+            terminal: false,
+        }
+    }
+}
+
+/// What a running command does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output<'a> {
+    /// A line of stdout without its newline; one over 16 KiB comes in pieces.
+    Stdout(&'a [u8]),
+    /// A line of stderr, likewise.
+    Stderr(&'a [u8]),
+    /// Nothing: said several times a second, so that a silent command can be cancelled.
+    Waiting,
+}
+
+/// Sees output as it comes, and ends what is going on by `Break`.
+pub type OutputTick<'a> = &'a mut dyn FnMut(Output<'_>) -> ControlFlow<()>;
+
+/// What is to be made at a path.
+pub enum Node<'a> {
+    /// A directory; one that exists is kept as it is.
+    Directory,
+    /// A regular file with this content.
+    File(&'a mut dyn Read),
+    /// A symbolic link to this target, which need not exist.
+    Link(&'a Path),
+}
+
+impl std::fmt::Debug for Node<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Node::Directory => formatter.write_str("Directory"),
+            Node::File(_) => formatter.write_str("File(..)"),
+            Node::Link(target) => formatter.debug_tuple("Link").field(target).finish(),
+        }
+    }
+}
+
+/// Something that runs commands inside an image and moves files in and out: [`Root`], or a far end of a pipe.
+///
+/// Paths are the image's own: `/` is its root, and no link in it leads outside.
+pub trait ChrootRunner {
+    /// Runs `command` to its end and kills whatever it left running.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Execute`] if the program cannot be executed, [`Error::Start`] if its surroundings cannot
+    /// be made, [`Error::Cancelled`] after a `Break`. A command that fails is an `Ok` with its status.
+    fn run(&mut self, command: &Command, tick: OutputTick<'_>) -> Result<ExitStatus, Error>;
+
+    /// Makes `node` at `path`, owned by root, with the permission bits `mode` (0 to 0o7777; a link has none).
+    ///
+    /// Missing parents are made with 0755. A file is replaced in one step once its content is there, behind a
+    /// link if one stands at `path`; a link replaces what stands there; neither replaces a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Create`]
+    fn create(&mut self, path: &Path, node: Node<'_>, mode: u32) -> Result<(), Error>;
+
+    /// Writes the content of the regular file at `path` to `into`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], also if there is no regular file
+    fn read(&mut self, path: &Path, into: &mut dyn Write) -> Result<(), Error>;
+
+    /// Whether there is a directory at `path`, links followed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] if that cannot be told; that there is nothing is a `false`
+    fn is_directory(&mut self, path: &Path) -> Result<bool, Error>;
+
+    /// Removes the file, link (not its target) or empty directory at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Remove`], also if there is nothing
+    fn remove(&mut self, path: &Path) -> Result<(), Error>;
+}

@@ -1,0 +1,407 @@
+//! The command line: what clap reads, and nothing of what it does.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use arm_image::{Isolation, Mapper, Size};
+use arm_image_chroot::ResolvConf;
+use arm_image_fetch::{Checksum, Source};
+use arm_image_qemu::Arch;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Customise ARM operating system images, so that an SD card comes out ready.
+#[derive(Debug, Parser)]
+#[command(
+    name = "arm-image",
+    version,
+    max_term_width = 80,
+    after_help = "\
+Example:
+  arm-image build --source raspios.img.xz --checksum none --size +1G \\
+      --run 'apt-get update && apt-get install -y vim' --output card.img
+
+Exit codes: 0 ok, 1 internal, 2 usage, 3 plan, 4 fetch, 5 checksum,
+6 image or archive, 7 mapping, mounting or privilege, 8 a step failed,
+9 cleanup failed, 128+n signal n."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the program talks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Talk {
+    /// How progress is shown: a bar on a terminal, lines elsewhere
+    #[arg(long, global = true, value_enum, value_name = "HOW")]
+    pub(crate) progress: Option<Progress>,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Say nothing but errors and results
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Whether to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// A bar that redraws itself
+    Bar,
+    /// A line per stage and per 10 %
+    Plain,
+    /// One JSON object a line
+    Json,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// Where standard error is a terminal and NO_COLOR is not set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a customised image from a source image
+    Build(Box<Build>),
+    /// Tell what is in an image, without root
+    Inspect(Inspect),
+    /// Download an image and verify it; prints its path
+    Fetch(Fetch),
+    /// Unpack an archive, told by its magic bytes, to a sparse image
+    Unpack(Unpack),
+    /// Grow an image, its last partition and the file system in it
+    Resize(Resize),
+    /// Open a shell, or run one command, inside an image
+    Shell(Shell),
+    /// Map an image's partitions for the time a command runs
+    Map(Map),
+    /// List the known kinds of images
+    Presets(Listing),
+    /// Tell what this machine can do, what is missing, and what mends it
+    Doctor(Listing),
+    /// Remove what a killed run left behind, ours only
+    Cleanup(Cleanup),
+    /// Print the completions for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Steps (--run, --script, --copy) are carried out in the order given, as the
+image's root, with the image's own programs. The first that fails ends the
+build. The path of the image is printed at the end, alone on a line.
+
+Example:
+  arm-image build --source https://example.org/raspios.img.xz \\
+      --checksum file:https://example.org/raspios.img.xz.sha256 \\
+      --size 8G --copy id_ed25519.pub:/root/.ssh/authorized_keys \\
+      --run 'echo kitchen > /etc/hostname' --output kitchen.img")]
+pub(crate) struct Build {
+    /// The image or archive to start from: a path or an http(s) URL
+    #[arg(long, value_name = "URL|PATH")]
+    pub(crate) source: Source,
+    /// sha256:HEX, md5:HEX, sha1:HEX, sha512:HEX, bare HEX, file:URL|PATH
+    /// (a list such as SHA256SUMS), or none
+    #[arg(long, value_name = "SUM")]
+    pub(crate) checksum: Checksum,
+    /// Where the image goes
+    #[arg(long, value_name = "PATH", default_value = "output-arm-image/image")]
+    pub(crate) output: PathBuf,
+    /// Size of the whole image (8G), or how much to add (+2G)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) size: Option<Size>,
+    #[command(flatten)]
+    pub(crate) steps: Steps,
+    #[command(flatten)]
+    pub(crate) enter: Enter,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
+    /// What becomes of the unfinished image when a step fails
+    #[arg(long, value_enum, default_value_t = OnError::Cleanup, value_name = "WHAT")]
+    pub(crate) on_error: OnError,
+    /// Print the plan and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the plan as JSON
+    #[arg(long, requires = "dry_run")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    /// It is removed
+    Cleanup,
+    /// It stays as OUTPUT.partial
+    Keep,
+}
+
+/// What to do inside; `main` reads the order from clap's indices.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Steps")]
+pub(crate) struct Steps {
+    /// Run a command line by the image's /bin/sh
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) run: Vec<String>,
+    /// Run a script of this machine inside the image
+    #[arg(long, value_name = "PATH")]
+    pub(crate) script: Vec<PathBuf>,
+    /// Copy a file or folder into the image
+    #[arg(long, value_name = "SRC:DST", value_parser = source_and_target)]
+    pub(crate) copy: Vec<(PathBuf, PathBuf)>,
+    /// Set a variable for all commands and scripts
+    #[arg(long, value_name = "K=V", value_parser = key_and_value)]
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// How an image is entered.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How the image is entered")]
+pub(crate) struct Enter {
+    /// Mount partition N at PATH in the image; without any, the image's
+    /// own fstab is followed
+    #[arg(long, value_name = "N=PATH", value_parser = number_and_path)]
+    pub(crate) mount: Vec<(u32, PathBuf)>,
+    /// armv6, armv7, arm64, ... [default: read from the image's shell]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Option<Arch>,
+    /// The kind of image, see `arm-image presets` [default: detected]
+    #[arg(long, value_name = "NAME", value_parser = preset)]
+    pub(crate) preset: Option<&'static arm_image_presets::Preset>,
+    /// The static qemu-user binary to run the image's programs with
+    #[arg(long, value_name = "PATH")]
+    pub(crate) qemu_binary: Option<PathBuf>,
+    /// What becomes of the image's /etc/resolv.conf
+    #[arg(long, value_enum, default_value_t = Resolv::BindHost, value_name = "MODE")]
+    pub(crate) resolv_conf: Resolv,
+    /// Where the privileged half runs: in this kernel (needs root), or in
+    /// a throw-away guest kernel (needs no privilege)
+    #[arg(long, value_enum, default_value_t = Isolated::Auto, value_name = "WHERE")]
+    pub(crate) isolation: Isolated,
+    /// How partitions become devices: device-mapper or loop devices
+    #[arg(long, value_enum, default_value_t = Mapped::Auto, value_name = "HOW")]
+    pub(crate) mapper: Mapped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Resolv {
+    /// Left as it is
+    Off,
+    /// Replaced by the host's
+    CopyHost,
+    /// The host's is seen during the build only
+    BindHost,
+    /// Deleted
+    Delete,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Isolated {
+    /// Host where it can, else guest
+    Auto,
+    /// In this machine's kernel
+    Host,
+    /// In a kernel of its own
+    Guest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mapped {
+    /// dm where it can, else loop
+    Auto,
+    /// device-mapper
+    Dm,
+    /// Loop devices
+    Loop,
+}
+
+/// Where downloads are kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cache")]
+pub(crate) struct Cache {
+    /// Where downloads are kept [default: $ARM_IMAGE_CACHE_DIR, else
+    /// $XDG_CACHE_HOME/arm-image, else ~/.cache/arm-image]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Use only what the cache holds
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Download again, and keep nothing
+    #[arg(long, conflicts_with_all = ["offline", "cache_dir"])]
+    pub(crate) no_cache: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image inspect raspios.img.xz --json")]
+pub(crate) struct Inspect {
+    /// The image, compressed or not
+    pub(crate) image: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image fetch https://example.org/x.img.xz --checksum sha256:HEX")]
+pub(crate) struct Fetch {
+    /// What to download
+    #[arg(value_name = "URL")]
+    pub(crate) source: Source,
+    /// sha256:HEX, md5:HEX, sha1:HEX, sha512:HEX, file:URL|PATH, or none
+    #[arg(long, value_name = "SUM")]
+    pub(crate) checksum: Checksum,
+    /// Copy it here too, and print this path
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image unpack raspios.img.xz raspios.img")]
+pub(crate) struct Unpack {
+    /// The archive: xz, gz, bz2, zip, zst, or a raw image
+    pub(crate) archive: PathBuf,
+    /// The image to write
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image resize raspios.img +2G")]
+pub(crate) struct Resize {
+    /// The image, changed in place
+    pub(crate) image: PathBuf,
+    /// Size of the whole image (8G), or how much to add (+2G)
+    pub(crate) size: Size,
+    #[command(flatten)]
+    pub(crate) enter: Enter,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The image is changed in place. The exit code is the command's.
+
+Example:
+  arm-image shell card.img -- apt-get install -y vim")]
+pub(crate) struct Shell {
+    /// The image
+    pub(crate) image: PathBuf,
+    /// What to run instead of an interactive shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) enter: Enter,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The devices exist as long as COMMAND runs, and are named in PART1, PART2, ...
+The exit code is the command's. Needs root.
+
+Example:
+  sudo arm-image map card.img -- sh -c 'e2fsck -f \"$PART2\"'")]
+pub(crate) struct Map {
+    /// The image
+    pub(crate) image: PathBuf,
+    /// What to run
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// How partitions become devices: device-mapper or loop devices
+    #[arg(long, value_enum, default_value_t = Mapped::Auto, value_name = "HOW")]
+    pub(crate) mapper: Mapped,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image doctor")]
+pub(crate) struct Listing {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sudo arm-image cleanup --dry-run")]
+pub(crate) struct Cleanup {
+    /// Only tell what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image completions bash > /etc/bash_completion.d/arm-image")]
+pub(crate) struct Completions {
+    /// bash, zsh, fish, elvish or powershell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn source_and_target(text: &str) -> Result<(PathBuf, PathBuf), String> {
+    let (from, to) = text.rsplit_once(':').ok_or("write SRC:DST, such as motd:/etc/motd")?;
+    if from.is_empty() || !to.starts_with('/') {
+        return Err("write SRC:DST, where DST is an absolute path in the image".to_owned());
+    }
+    Ok((from.into(), to.into()))
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn number_and_path(text: &str) -> Result<(u32, PathBuf), String> {
+    let teach = "write N=PATH, such as 2=/ for partition 2 at the root";
+    let (number, path) = text.split_once('=').ok_or(teach)?;
+    match number.parse() {
+        Ok(number) if number > 0 && path.starts_with('/') => Ok((number, path.into())),
+        _ => Err(teach.to_owned()),
+    }
+}
+
+fn preset(name: &str) -> Result<&'static arm_image_presets::Preset, String> {
+    arm_image_presets::find(name).ok_or_else(|| {
+        let names: Vec<_> = arm_image_presets::presets().iter().map(|preset| preset.name).collect();
+        format!("known presets are {}", names.join(", "))
+    })
+}
+
+impl From<Resolv> for ResolvConf {
+    fn from(mode: Resolv) -> Self {
+        match mode {
+            Resolv::Off => ResolvConf::Off,
+            Resolv::CopyHost => ResolvConf::CopyHost,
+            Resolv::BindHost => ResolvConf::BindHost,
+            Resolv::Delete => ResolvConf::Delete,
+        }
+    }
+}
+
+impl From<Isolated> for Isolation {
+    fn from(place: Isolated) -> Self {
+        match place {
+            Isolated::Auto => Isolation::Auto,
+            Isolated::Host => Isolation::Host,
+            Isolated::Guest => Isolation::Guest,
+        }
+    }
+}
+
+impl From<Mapped> for Mapper {
+    fn from(how: Mapped) -> Self {
+        match how {
+            Mapped::Auto => Mapper::Auto,
+            Mapped::Dm => Mapper::Dm,
+            Mapped::Loop => Mapper::Loop,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The subcommands: from arguments to a library call, and from its result to standard output.
+
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use arm_image::{Enter, Error, Event, OnEvent, Plan, Step};
+use clap::{ArgMatches, CommandFactory};
+
+use crate::{
+    args::{self, Cli, Command},
+    report::Report,
+    signal::Asked,
+    surroundings::Surroundings,
+};
+
+/// Does what `command` says; `matches` tells the order of its steps.
+pub(crate) fn run(
+    command: Command,
+    matches: &ArgMatches,
+    around: &Surroundings,
+    report: &mut Report,
+    asked: &Asked,
+) -> Result<ExitCode, Error> {
+    let mut on = |event: Event<'_>| -> ControlFlow<()> {
+        report.event(event);
+        asked.flow()
+    };
+    let path = match command {
+        Command::Build(build) => {
+            let matches = matches.subcommand_matches("build");
+            let json = build.json.then_some(());
+            let dry_run = build.dry_run;
+            let plan = plan(*build, matches, around);
+            if dry_run {
+                return print(&match json {
+                    Some(()) => plan.to_json(),
+                    None => plan.to_string(),
+                });
+            }
+            arm_image::build(&plan, &around.scratch, &mut on)?;
+            plan.output
+        }
+        Command::Inspect(inspect) => {
+            let found = arm_image::inspect(&inspect.image, &around.scratch, &mut on)?;
+            return print(&if inspect.json { found.to_json() } else { found.to_string() });
+        }
+        Command::Fetch(fetch) => fetch_only(fetch, around, &mut on)?,
+        Command::Unpack(unpack) => {
+            arm_image::unpack_to(&unpack.archive, &unpack.out, &mut on)?;
+            unpack.out
+        }
+        Command::Resize(resize) => {
+            let enter = enter(resize.enter, around);
+            arm_image::resize(&resize.image, resize.size, &enter, &around.scratch, &mut on)?;
+            resize.image
+        }
+        Command::Shell(shell) => {
+            let enter = enter(shell.enter, around);
+            let status = arm_image::shell(&shell.image, &shell.command, &enter, &around.scratch, &mut on)?;
+            return Ok(code_of(status));
+        }
+        Command::Map(map) => {
+            let status = arm_image::map(&map.image, &map.command, map.mapper.into(), &around.search)?;
+            return Ok(code_of(status));
+        }
+        Command::Presets(listing) => return print(&arm_image::presets_text(listing.json)),
+        Command::Doctor(listing) => {
+            let machine = arm_image::Machine::look(&around.search);
+            print(&if listing.json { machine.to_json() } else { machine.to_string() })?;
+            return Ok(ExitCode::from(if machine.able() { 0 } else { 7 }));
+        }
+        Command::Cleanup(cleanup) => {
+            let swept = arm_image::sweep(&around.scratch, cleanup.dry_run)?;
+            return print(&swept.join("\n"));
+        }
+        Command::Completions(completions) => {
+            clap_complete::generate(
+                completions.shell,
+                &mut Cli::command(),
+                "arm-image",
+                &mut io::stdout().lock(),
+            );
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let path = path.display().to_string();
+    report.done(&path);
+    print(&path)
+}
+
+fn plan(build: args::Build, matches: Option<&ArgMatches>, around: &Surroundings) -> Plan {
+    let mut plan = Plan::new(build.source, build.checksum, build.output);
+    plan.size = build.size;
+    plan.steps = steps(build.steps, matches);
+    plan.enter = enter(build.enter, around);
+    plan.offline = build.cache.offline;
+    plan.cache =
+        (!build.cache.no_cache).then(|| build.cache.cache_dir.unwrap_or_else(|| around.cache.clone()));
+    plan.keep_on_error = build.on_error == args::OnError::Keep;
+    plan.owner = around.owner;
+    plan
+}
+
+/// The steps in the order they stand on the command line, which clap keeps apart from their values.
+fn steps(given: args::Steps, matches: Option<&ArgMatches>) -> Vec<Step> {
+    let env = given.env;
+    let places = |id: &str| -> Vec<usize> {
+        matches.and_then(|matches| matches.indices_of(id)).map_or_else(Vec::new, Iterator::collect)
+    };
+    let runs = given.run.into_iter().map(|line| Step::Run { line, env: env.clone() });
+    let scripts = given.script.into_iter().map(|path| Step::Script { path, env: env.clone() });
+    let copies = given.copy.into_iter().map(|(from, to)| Step::Copy { from, to });
+    let mut steps: Vec<_> = places("run").into_iter().zip(runs).collect();
+    steps.extend(places("script").into_iter().zip(scripts));
+    steps.extend(places("copy").into_iter().zip(copies));
+    steps.sort_by_key(|(place, _)| *place);
+    steps.into_iter().map(|(_, step)| step).collect()
+}
+
+fn enter(given: args::Enter, around: &Surroundings) -> Enter {
+    Enter {
+        mounts: given.mount,
+        arch: given.arch,
+        preset: given.preset,
+        qemu: given.qemu_binary,
+        search: around.search.clone(),
+        resolv_conf: given.resolv_conf.into(),
+        isolation: given.isolation.into(),
+        mapper: given.mapper.into(),
+    }
+}
+
+fn code_of(status: std::process::ExitStatus) -> ExitCode {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Prints a result, with a newline. A closed pipe is the reader's choice, not an error.
+fn print(text: &str) -> Result<ExitCode, Error> {
+    if text.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::File { operation: "write to", path: "standard output".into(), cause })
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn fetch_only(fetch: args::Fetch, around: &Surroundings, on: OnEvent<'_>) -> Result<PathBuf, Error> {
+    let cache = fetch.cache.cache_dir.unwrap_or_else(|| around.cache.clone());
+    let path = arm_image::fetch(&fetch.source, &fetch.checksum, &cache, fetch.cache.offline, on)?;
+    match fetch.output {
+        Some(output) => arm_image::copy_to(&path, &output).map(|()| output),
+        None => Ok(path),
+    }
+}

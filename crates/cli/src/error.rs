@@ -1,0 +1,273 @@
+//! What can go wrong, and the exit code of each.
+
+use std::{fmt, io, path::PathBuf};
+
+use crate::plan::Isolation;
+
+/// What went wrong in a build or another whole job. The stages' own errors pass through unchanged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The plan cannot be carried out as it stands.
+    #[error("{problem}")]
+    Plan {
+        /// What is wrong with it.
+        problem: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// The image was not to be had or did not verify.
+    #[error(transparent)]
+    Fetch(#[from] arm_image_fetch::Error),
+    /// The archive did not unpack.
+    #[error("failed to unpack `{path}`")]
+    Unpack {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: arm_image_decompress::Error,
+    },
+    /// The partition table or a file system is not one to work with.
+    #[error("failed to {operation} `{path}`")]
+    Partition {
+        /// What was tried, such as `read the partition table of`.
+        operation: &'static str,
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: arm_image_partition::Error,
+    },
+    /// The image's own files could not be read.
+    #[error("failed to read the files of `{path}`")]
+    Files {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: arm_image_presets::Error,
+    },
+    /// There is nothing in the image that could be entered.
+    #[error("`{path}` cannot be entered: {reason}")]
+    NotEnterable {
+        /// The image.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The partitions could not be mapped.
+    #[error(transparent)]
+    Map(#[from] arm_image_mapper::Error),
+    /// The image could not be mounted, or a program in it not be run.
+    #[error(transparent)]
+    Chroot(#[from] arm_image_chroot::Error),
+    /// The image's programs cannot be run on this machine.
+    #[error(transparent)]
+    Emulate(#[from] arm_image_qemu::Error),
+    /// The guest kernel did not start or died.
+    #[error(transparent)]
+    Guest(#[from] arm_image_guest::Error),
+    /// What happened in the guest, told by its side of this program.
+    #[error("{message}")]
+    InGuest {
+        /// What went wrong.
+        message: String,
+        /// Why.
+        #[source]
+        causes: Option<Box<Causes>>,
+        /// Its exit code.
+        code: u8,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// This machine cannot do the privileged half of the work in the way asked for.
+    #[error("{}", match isolation {
+        Isolation::Host => "this machine's kernel cannot be used for the image",
+        Isolation::Guest => "the guest kernel cannot be used",
+        Isolation::Auto => "neither this machine's kernel nor the guest kernel can be used for the image",
+    })]
+    NoPlace {
+        /// The way asked for.
+        isolation: Isolation,
+        /// What is missing, a line each.
+        missing: Vec<String>,
+    },
+    /// A step failed.
+    #[error("step {number} failed")]
+    Step {
+        /// Its number, from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        cause: arm_image_chroot::Error,
+    },
+    /// Taking things down failed. The image is not used then.
+    #[error("failed to take down what the build had set up")]
+    CleanUp {
+        /// Why.
+        #[source]
+        cause: Box<Error>,
+    },
+    /// A failure, and then another in taking things down.
+    #[error("{first}")]
+    Both {
+        /// What failed first.
+        first: Box<Error>,
+        /// What failed after it.
+        then: Box<Error>,
+    },
+    /// A file of the host's could not be dealt with.
+    #[error("failed to {operation} `{path}`")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The conversation with the guest broke off.
+    #[error("the guest's side of the program stopped answering")]
+    Conversation {
+        /// Why.
+        #[source]
+        cause: io::Error,
+        /// The last lines of the guest's kernel.
+        console: String,
+    },
+    /// The caller's callback asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Causes that came as text from the guest, outermost first.
+#[derive(Debug)]
+pub struct Causes {
+    message: String,
+    cause: Option<Box<Causes>>,
+}
+
+impl Causes {
+    pub(crate) fn chain(messages: Vec<String>) -> Option<Box<Causes>> {
+        let inner = messages.into_iter().rev();
+        inner.fold(None, |cause, message| Some(Box::new(Causes { message, cause })))
+    }
+}
+
+impl fmt::Display for Causes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Causes {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// The command of a step that failed.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedCommand<'a> {
+    /// Its exit code, or 128 + the signal that ended it.
+    pub code: i32,
+    /// The last lines that it wrote to its standard error.
+    pub stderr: &'a [String],
+}
+
+impl Error {
+    /// The exit code that the program ends with, as listed in its help.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Plan { .. } => 3,
+            Error::Fetch(error) if error.is_checksum() => 5,
+            Error::Fetch(_) => 4,
+            Error::Unpack { .. }
+            | Error::Partition { .. }
+            | Error::Files { .. }
+            | Error::NotEnterable { .. } => 6,
+            Error::Map(_) | Error::Chroot(_) | Error::Emulate(_) | Error::Guest(_) => 7,
+            Error::NoPlace { .. } | Error::Conversation { .. } => 7,
+            Error::InGuest { code, .. } => *code,
+            Error::Step { .. } => 8,
+            Error::CleanUp { .. } => 9,
+            Error::Both { first, .. } => first.exit_code(),
+            Error::File { .. } | Error::Cancelled => 1,
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Plan { hint, .. } => Some(hint.clone()),
+            Error::Fetch(error) => error.hint(),
+            Error::Unpack { cause, .. } => cause.hint(),
+            Error::Partition { cause, .. } => cause.hint(),
+            Error::Files { cause, .. } => cause.hint(),
+            Error::Map(error) => error.hint(),
+            Error::Chroot(error) => error.hint(),
+            Error::Emulate(error) => error.hint(),
+            Error::Guest(error) => error.hint(),
+            Error::InGuest { hint, .. } => hint.clone(),
+            Error::NoPlace { .. } => {
+                Some("`arm-image doctor` tells what is missing and what mends it".to_owned())
+            }
+            Error::Step { cause, .. } => cause.hint(),
+            Error::Conversation { console, .. } if !console.is_empty() => {
+                Some(format!("the guest's kernel said: {console}"))
+            }
+            Error::Both { first, .. } => first.hint(),
+            Error::CleanUp { cause } => cause.hint(),
+            Error::NotEnterable { .. }
+            | Error::Conversation { .. }
+            | Error::File { .. }
+            | Error::Cancelled => None,
+        }
+    }
+
+    /// What is known of the command, where a step's command failed.
+    pub fn failed_command(&self) -> Option<FailedCommand<'_>> {
+        match self {
+            Error::Step { cause, .. } => {
+                Some(FailedCommand { code: cause.code()?, stderr: cause.stderr_tail() })
+            }
+            Error::Both { first, .. } => first.failed_command(),
+            _ => None,
+        }
+    }
+
+    /// The failure that came after the first one, in taking things down.
+    pub fn then(&self) -> Option<&Error> {
+        match self {
+            Error::Both { then, .. } => Some(then),
+            _ => None,
+        }
+    }
+
+    /// Whether the caller's callback asked for this, however deep in the work.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Error::Cancelled => true,
+            Error::Fetch(error) => matches!(error, arm_image_fetch::Error::Cancelled),
+            Error::Unpack { cause, .. } => matches!(cause, arm_image_decompress::Error::Cancelled),
+            Error::Chroot(error) | Error::Step { cause: error, .. } => {
+                matches!(error, arm_image_chroot::Error::Cancelled)
+            }
+            Error::Both { first, .. } => first.is_cancelled(),
+            _ => false,
+        }
+    }
+}
+
+/// `error` and its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text += &format!(": {next}");
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,241 @@
+//! What an image says of itself, read without mounting it.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use arm_image_partition::{self as partition, filesystem, filesystem::FileSystem};
+use arm_image_presets::{self as presets, OsRelease, Preset, RootReader, fstab};
+use arm_image_qemu::Arch;
+use serde::Serialize;
+
+use crate::{Enter, Error, Event, OnEvent, Stage};
+
+/// What [`inspect`] found. It serialises to the JSON of `arm-image inspect --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inspection {
+    /// The file that was looked at.
+    pub path: PathBuf,
+    /// The size of the image, in bytes.
+    pub size: u64,
+    /// `mbr` or `gpt`.
+    pub table: String,
+    /// The disk's own identifier.
+    pub disk_id: String,
+    /// The partitions, by number.
+    pub partitions: Vec<Part>,
+    /// The system in it, from its os-release.
+    pub os: Option<Os>,
+    /// The architecture of its shell.
+    #[serde(serialize_with = "as_text")]
+    pub arch: Option<Arch>,
+    /// The kind of image it is.
+    #[serde(serialize_with = "name_only")]
+    pub preset: Option<&'static Preset>,
+}
+
+/// A partition and what is in it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Part {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its first byte.
+    pub start: u64,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its type: two hexadecimal digits, or a GUID.
+    pub r#type: String,
+    /// The file system in it, as mount(8) calls it.
+    pub filesystem: Option<String>,
+    /// The file system's label.
+    pub label: Option<String>,
+    /// The file system's UUID.
+    pub uuid: Option<String>,
+    /// The partition's own UUID.
+    pub partuuid: String,
+    /// Where the image mounts it.
+    pub mount: Option<PathBuf>,
+}
+
+/// The operating system of an image.
+#[derive(Debug, Clone, Serialize)]
+pub struct Os {
+    /// Such as `debian`.
+    pub id: String,
+    /// Such as `12`.
+    pub version_id: Option<String>,
+    /// Such as `Debian GNU/Linux 12 (bookworm)`.
+    pub pretty_name: Option<String>,
+}
+
+fn as_text<S: serde::Serializer>(arch: &Option<Arch>, to: S) -> Result<S::Ok, S::Error> {
+    arch.map(|arch| arch.to_string()).serialize(to)
+}
+
+fn name_only<S: serde::Serializer>(preset: &Option<&'static Preset>, to: S) -> Result<S::Ok, S::Error> {
+    preset.map(|preset| preset.name).serialize(to)
+}
+
+/// Looks at the image at `path`: table, file systems, system, architecture and mounts.
+///
+/// A compressed image is unpacked first, to an unnamed file in `scratch`.
+///
+/// # Errors
+///
+/// Where the file cannot be read or unpacked or holds no partition table. What cannot be found inside is left out.
+pub fn inspect(path: &Path, scratch: &Path, on: OnEvent<'_>) -> Result<Inspection, Error> {
+    let mut image = crate::open(path, "open")?;
+    let mut head = Vec::new();
+    let read = |cause| Error::File { operation: "read", path: path.into(), cause };
+    (&image).take(arm_image_decompress::HEAD as u64).read_to_end(&mut head).map_err(read)?;
+    if arm_image_decompress::detect(&head).name() != "raw" {
+        let unpacked = tempfile::tempfile_in(scratch).map_err(|cause| Error::File {
+            operation: "make a file in",
+            path: scratch.into(),
+            cause,
+        })?;
+        crate::unpack(path, &unpacked, on)?;
+        image = unpacked;
+    }
+    let told = on(Event::Stage(Stage::Inspect, "reading the image's table and files"));
+    if told.is_break() {
+        return Err(Error::Cancelled);
+    }
+    examine(path, &image, &Enter::default())
+}
+
+/// Looks at the raw `image`, which is called `path` in errors; what the user says in `enter` goes before what it says.
+pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<Inspection, Error> {
+    let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
+    let table = partition::read(&mut image).map_err(failed("read the partition table of"))?;
+    let size = image.seek(SeekFrom::End(0)).map_err(|cause| Error::File {
+        operation: "find the size of",
+        path: path.into(),
+        cause,
+    })?;
+    let found = table.partitions();
+    let mut systems = Vec::new();
+    for one in &found {
+        let system = filesystem::probe(&mut image, one.range.clone());
+        systems.push(system.map_err(failed("look for file systems in"))?);
+    }
+    let mut inspection = Inspection {
+        path: path.into(),
+        size,
+        table: table.scheme().to_string(),
+        disk_id: table.disk_id(),
+        partitions: found.iter().zip(&systems).map(|(one, system)| part(one, system.as_ref())).collect(),
+        os: None,
+        arch: enter.arch,
+        preset: enter.preset,
+    };
+    let root = enter.mounts.iter().find(|(_, target)| target == Path::new("/")).map(|(number, _)| *number);
+    let inside = find_root(image, &found, root);
+    let mut mounts = enter.mounts.clone();
+    if let Some(inside) = inside {
+        if mounts.is_empty() {
+            mounts = fstab::resolve(&inside.fstab, &candidates(&found, &systems));
+            mounts.retain(|(_, target)| target != Path::new("/"));
+            mounts.push((inside.number, "/".into()));
+        }
+        inspection.arch = inspection.arch.or(inside.arch);
+        inspection.preset = inspection.preset.or(inside.preset);
+        inspection.os = Some(Os {
+            id: inside.os.id,
+            version_id: inside.os.version_id,
+            pretty_name: inside.os.pretty_name,
+        });
+    }
+    if mounts.is_empty() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        inspection.preset = inspection.preset.or_else(|| presets::guess(&name));
+        let fallback = inspection.preset.map_or(&[][..], |preset| preset.mounts);
+        mounts = fallback.iter().map(|&(number, target)| (number, target.into())).collect();
+    }
+    for (number, target) in mounts {
+        match inspection.partitions.iter_mut().find(|part| part.number == number) {
+            Some(part) => part.mount = Some(target),
+            None if enter.mounts.is_empty() => {}
+            None => {
+                return Err(Error::Plan {
+                    problem: format!("there is no partition {number} to mount at `{}`", target.display()),
+                    hint: format!("`arm-image inspect {}` lists the partitions", path.display()),
+                });
+            }
+        }
+    }
+    Ok(inspection)
+}
+
+fn part(one: &partition::Partition, system: Option<&FileSystem>) -> Part {
+    Part {
+        number: one.number,
+        start: one.range.start,
+        size: one.range.end - one.range.start,
+        r#type: one.kind.clone(),
+        filesystem: system.map(|system| system.kind.to_string()),
+        label: system.and_then(|system| system.label.clone()),
+        uuid: system.and_then(|system| system.uuid.clone()),
+        partuuid: one.partuuid.clone(),
+        mount: None,
+    }
+}
+
+/// What the root file system says.
+struct Inside {
+    number: u32,
+    fstab: Vec<fstab::Entry>,
+    os: OsRelease,
+    arch: Option<Arch>,
+    preset: Option<&'static Preset>,
+}
+
+/// The root is the first partition with an os-release and a shell, or the one the user named.
+fn find_root(image: &File, found: &[partition::Partition], named: Option<u32>) -> Option<Inside> {
+    for one in found.iter().filter(|one| named.is_none_or(|number| number == one.number)) {
+        // A file system that the reader does not know is no root to it; mounting it may still work.
+        let Ok(image) = image.try_clone() else { continue };
+        let Ok(reader) = RootReader::open(image, one.range.clone()) else { continue };
+        if let (Ok(Some(os)), Ok(Some(shell))) = (reader.os_release(), reader.shell()) {
+            return Some(Inside {
+                number: one.number,
+                fstab: reader.fstab().unwrap_or_default(),
+                arch: Arch::from_elf(&shell),
+                preset: presets::detect(&os, &|path| reader.exists(path).unwrap_or(false)),
+                os,
+            });
+        }
+    }
+    None
+}
+
+fn candidates<'a>(
+    found: &'a [partition::Partition],
+    systems: &'a [Option<FileSystem>],
+) -> Vec<fstab::Candidate<'a>> {
+    let both = found.iter().zip(systems);
+    both.map(|(one, system)| fstab::Candidate {
+        number: one.number,
+        partuuid: Some(&one.partuuid),
+        partlabel: one.name.as_deref(),
+        uuid: system.as_ref().and_then(|system| system.uuid.as_deref()),
+        label: system.as_ref().and_then(|system| system.label.as_deref()),
+    })
+    .collect()
+}
+
+impl Part {
+    /// Whether it only holds other partitions.
+    pub(crate) fn is_container(&self) -> bool {
+        matches!(self.r#type.as_str(), "05" | "0f" | "85")
+    }
+}
+
+impl Inspection {
+    /// The partitions that are mounted, with the range of each in bytes, its file system and its place.
+    pub(crate) fn mounted(&self) -> impl Iterator<Item = (&Part, &Path)> {
+        self.partitions.iter().filter_map(|part| Some((part, part.mount.as_deref()?)))
+    }
+}

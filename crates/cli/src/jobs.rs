@@ -1,0 +1,137 @@
+//! The smaller whole jobs: each is one subcommand.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use crate::{
+    Enter, Error, OnEvent, Size, build, chain,
+    inspect::examine,
+    output::Partial,
+    place::{self, JobPart},
+    plan::Mapper,
+};
+
+/// Unpacks `archive` to `output`, which gets its name only when it is whole.
+///
+/// # Errors
+///
+/// As [`unpack`](crate::unpack), and where `output` is the archive itself or no file.
+pub fn unpack_to(archive: &Path, output: &Path, on: OnEvent<'_>) -> Result<(), Error> {
+    crate::open(archive, "open")?;
+    let partial = Partial::create(output, Some(archive))?;
+    crate::unpack(archive, partial.file(), on)?;
+    partial.finish(None)
+}
+
+/// Grows the raw image at `path`, in place: the file, its table, and the file system of the last partition.
+///
+/// The file system grows where `enter` says; where neither place can be used, the table is grown all the same and a
+/// note tells what is left to do.
+///
+/// # Errors
+///
+/// Where the table cannot be grown; nothing is changed then. Where growing the file system fails.
+pub fn resize(path: &Path, size: Size, enter: &Enter, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> {
+    let last = build::grow_table(path, size, on)?;
+    let image = examine(path, &crate::open(path, "open")?, &Enter::default())?;
+    let job = build::grow_job(&image, enter, last.number);
+    let Some(job) = job else {
+        let left = format!("partition {} holds no file system that can be grown", last.number);
+        return build::tell(on, crate::Event::Note(&left));
+    };
+    match place::grow(path, &job, enter, scratch, on) {
+        Err(error @ Error::NoPlace { .. }) => {
+            let left = format!(
+                "the table is grown, the file system of partition {} is not: {}",
+                last.number,
+                chain(&error)
+            );
+            build::tell(on, crate::Event::Note(&left))
+        }
+        other => other,
+    }
+}
+
+/// Runs `command` inside the raw image at `path`, which it may change, and gives its status; without a command, an
+/// interactive shell.
+///
+/// # Errors
+///
+/// Where the image cannot be entered. A command that fails is no error but its status.
+pub fn shell(
+    path: &Path,
+    command: &[OsString],
+    enter: &Enter,
+    scratch: &Path,
+    on: OnEvent<'_>,
+) -> Result<ExitStatus, Error> {
+    let image = examine(path, &crate::open(path, "open")?, enter)?;
+    let job = build::job(&image, enter, None)?;
+    place::with_root(path, &job, enter, scratch, on, |root, on| {
+        let terminal = command.is_empty();
+        let argv = if terminal { vec![OsString::from("/bin/sh"), "-l".into()] } else { command.to_vec() };
+        let mut command = arm_image_chroot::Command::new(argv);
+        command.terminal = terminal;
+        root.run(&command, &mut |output| on(build::event_of(output))).map_err(|cause| match cause {
+            arm_image_chroot::Error::Cancelled => Error::Cancelled,
+            cause => Error::Chroot(cause),
+        })
+    })
+}
+
+/// Maps the partitions of the raw image at `path` for as long as `command`, a program of the host, runs. It finds
+/// their devices in `PART1`, `PART2` and so on.
+///
+/// # Errors
+///
+/// Where mapping fails, or the command cannot be started. A command that fails is no error but its status.
+pub fn map(
+    path: &Path,
+    command: &[OsString],
+    mapper: Mapper,
+    search: &[PathBuf],
+) -> Result<ExitStatus, Error> {
+    let machine = crate::Machine::look(search);
+    if !machine.privilege.ok {
+        let missing = vec![machine.privilege.found];
+        return Err(Error::NoPlace { isolation: crate::Isolation::Host, missing });
+    }
+    let image = fs::OpenOptions::new().read(true).write(true).open(path);
+    let image =
+        image.map_err(|cause| Error::File { operation: "open for writing", path: path.into(), cause })?;
+    let found = examine(path, &image, &Enter::default())?;
+    let parts: Vec<_> =
+        found.partitions.iter().filter(|part| !part.is_container()).map(JobPart::of).collect();
+    let [program, arguments @ ..] = command else {
+        return Err(Error::Plan {
+            problem: "there is no command to run".into(),
+            hint: "give one after --".into(),
+        });
+    };
+    place::with_devices(&image, &parts, mapper, |mapped| {
+        let devices = parts.iter().zip(mapped.paths());
+        let status = Command::new(program)
+            .args(arguments)
+            .envs(devices.map(|(part, device)| (format!("PART{}", part.number), device)))
+            .status();
+        status.map_err(|cause| Error::File { operation: "run", path: program.into(), cause })
+    })
+}
+
+/// Copies the file at `from` to `output`, which gets its name only when it is whole.
+///
+/// # Errors
+///
+/// Where either cannot be read or written.
+pub fn copy_to(from: &Path, output: &Path) -> Result<(), Error> {
+    let partial = Partial::create(output, Some(from))?;
+    let mut source = crate::open(from, "open")?;
+    let copied = io::copy(&mut source, &mut partial.file() as &mut &File);
+    copied.map_err(|cause| Error::File { operation: "write", path: output.into(), cause })?;
+    partial.finish(None)
+}

@@ -1,0 +1,66 @@
+//! A [`Plan`] turns an ARM operating system image into a customised one, on an ordinary machine.
+//!
+//! [`build`] carries it out: it fetches and verifies the source, unpacks it, grows it, mounts its partitions, runs the
+//! plan's steps with the image's own programs, takes everything down and gives the image its name.
+//!
+//! ```no_run
+//! use std::{ops::ControlFlow, path::Path};
+//! use arm_image::{Event, Plan, Step};
+//!
+//! // In a guest kernel, where no root is to be had, this program is the guest's init.
+//! arm_image::serve_if_guest();
+//!
+//! let mut plan = Plan::new("raspios.img.xz".parse()?, "none".parse()?, "card.img");
+//! plan.size = Some("+1G".parse()?);
+//! plan.steps.push(Step::Run { line: "apt-get update && apt-get install -y vim".into(), env: vec![] });
+//! arm_image::build(&plan, Path::new("/tmp"), &mut |event| {
+//!     if let Event::Stage(stage, what) = event {
+//!         eprintln!("{}: {what}", stage.name());
+//!     }
+//!     ControlFlow::Continue(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every stage is a crate of its own, which knows none of the others and nothing of this one. This one knows no
+//! terminal, no environment and no signal: those belong to the program `arm-image`.
+//!
+//! # What is left behind
+//!
+//! Nothing, however the process ends: devices, mounts, processes and the guest are owned by open files. What has to be
+//! a name (an entry of `binfmt_misc`, a temporary folder, `OUTPUT.partial`) is swept by the next [`build`] and by
+//! [`sweep`].
+
+mod build;
+mod error;
+mod event;
+mod inspect;
+mod jobs;
+mod machine;
+mod output;
+mod place;
+mod plan;
+mod size;
+mod sweep;
+mod text;
+
+use std::{fs::File, path::Path};
+
+pub use build::{build, fetch, unpack};
+pub use error::{Causes, Error, FailedCommand, chain};
+pub use event::{Event, OnEvent, Stage, Stream};
+pub use inspect::{Inspection, Os, Part, inspect};
+pub use jobs::{copy_to, map, resize, shell, unpack_to};
+pub use machine::{Check, Machine};
+pub use place::serve_if_guest;
+pub use plan::{Enter, Isolation, Mapper, Plan, Step};
+pub use size::{NotASize, Size};
+pub use sweep::sweep;
+pub use text::presets_text;
+
+/// How the names of this library's temporary folders begin.
+const SCRATCH_PREFIX: &str = "arm-image-";
+
+fn open(path: &Path, operation: &'static str) -> Result<File, Error> {
+    File::open(path).map_err(|cause| Error::File { operation, path: path.into(), cause })
+}

@@ -1,0 +1,221 @@
+//! What this machine can do: the facts behind `arm-image doctor` and the choice of a place.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use arm_image_mapper::{DmMapper, LoopMapper};
+use arm_image_qemu::Arch;
+use serde::Serialize;
+
+/// One thing that a build may need.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// What it is.
+    pub name: &'static str,
+    /// Whether it is there.
+    pub ok: bool,
+    /// What was found, or what is missing.
+    pub found: String,
+    /// The command or step that mends it.
+    pub mend: Option<String>,
+}
+
+impl Check {
+    fn new(name: &'static str, result: Result<String, (String, Option<String>)>) -> Self {
+        match result {
+            Ok(found) => Check { name, ok: true, found, mend: None },
+            Err((found, mend)) => Check { name, ok: false, found, mend },
+        }
+    }
+}
+
+/// What this machine can do.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Machine {
+    /// Root, with the capability to mount.
+    pub privilege: Check,
+    /// device-mapper.
+    pub device_mapper: Check,
+    /// Loop devices.
+    pub loop_devices: Check,
+    /// FAT, which most images boot from.
+    pub vfat: Check,
+    /// ext4, which most images live on.
+    pub ext4: Check,
+    /// binfmt_misc, through which the kernel hands ARM programs to qemu.
+    pub binfmt_misc: Check,
+    /// A static qemu for 64-bit ARM.
+    pub qemu_arm64: Check,
+    /// A static qemu for 32-bit ARM.
+    pub qemu_arm: Check,
+    /// The guest kernel.
+    pub guest: Check,
+    /// The guest's network.
+    pub guest_network: Check,
+    #[serde(skip)]
+    filesystems: BTreeSet<String>,
+}
+
+impl Machine {
+    /// Looks around; programs are looked for in `search`, the folders of `PATH`. Changes nothing.
+    pub fn look(search: &[PathBuf]) -> Machine {
+        let filesystems = filesystems();
+        let filesystem = |name: &'static str| {
+            Check::new(
+                name,
+                if filesystems.contains(name) {
+                    Ok("the kernel knows it".to_owned())
+                } else {
+                    Err(("the kernel has no such file system, built in or as a module".to_owned(), None))
+                },
+            )
+        };
+        Machine {
+            privilege: privilege(),
+            device_mapper: Check::new(
+                "device-mapper",
+                DmMapper::available().map(|()| "/dev/mapper/control answers".to_owned()).map_err(said),
+            ),
+            loop_devices: Check::new(
+                "loop devices",
+                LoopMapper::available().map(|()| "/dev/loop-control answers".to_owned()).map_err(said),
+            ),
+            vfat: filesystem("vfat"),
+            ext4: filesystem("ext4"),
+            binfmt_misc: Check::new(
+                "binfmt_misc",
+                if filesystems.contains("binfmt_misc") {
+                    Ok("the kernel knows it".to_owned())
+                } else {
+                    Err(("the kernel was built without it".to_owned(), None))
+                },
+            ),
+            qemu_arm64: qemu("qemu for arm64", Arch::Arm64, search),
+            qemu_arm: qemu("qemu for armv6 and armv7", Arch::Armv7, search),
+            guest: Check::new(
+                "guest kernel",
+                arm_image_guest::available(search)
+                    .map(|kernel| kernel.display().to_string())
+                    .map_err(|error| (crate::chain(&error), error.hint())),
+            ),
+            guest_network: Check::new(
+                "guest network",
+                arm_image_guest::network_available(search)
+                    .map(|program| program.display().to_string())
+                    .map_err(|error| (crate::chain(&error), error.hint())),
+            ),
+            filesystems,
+        }
+    }
+
+    /// All checks, in the order they are shown.
+    pub fn checks(&self) -> [&Check; 10] {
+        [
+            &self.privilege,
+            &self.device_mapper,
+            &self.loop_devices,
+            &self.vfat,
+            &self.ext4,
+            &self.binfmt_misc,
+            &self.qemu_arm64,
+            &self.qemu_arm,
+            &self.guest,
+            &self.guest_network,
+        ]
+    }
+
+    /// What keeps this kernel from mounting file systems of these `kinds` and running programs of `arch`: a line each.
+    pub fn missing_for(&self, kinds: &[&str], arch: Option<Arch>) -> Vec<String> {
+        let mut missing = Vec::new();
+        if !self.privilege.ok {
+            missing.push(self.privilege.found.clone());
+        }
+        if !self.device_mapper.ok && !self.loop_devices.ok {
+            missing.push(format!("neither device-mapper nor loop devices: {}", self.loop_devices.found));
+        }
+        for kind in kinds {
+            if !self.filesystems.contains(*kind) {
+                missing.push(format!("this kernel has no {kind} file system"));
+            }
+        }
+        if !arch.is_none_or(Arch::runs_natively) && !self.binfmt_misc.ok {
+            missing.push("this kernel has no binfmt_misc".to_owned());
+        }
+        missing
+    }
+
+    /// One sentence: how a build of an ordinary image (FAT and ext4) would run here.
+    pub fn verdict(&self) -> String {
+        let missing = self.missing_for(&["vfat", "ext4"], Some(Arch::Arm64));
+        match (missing.is_empty(), self.device_mapper.ok, self.guest.ok) {
+            (true, true, _) => "builds run on this kernel, through device-mapper (host, dm)".to_owned(),
+            (true, false, _) => "builds run on this kernel, through loop devices (host, loop)".to_owned(),
+            (false, _, true) => {
+                format!("builds run in a guest kernel (guest), as {}", missing.join(", and "))
+            }
+            (false, _, false) => {
+                format!("builds cannot run here: {}, and there is no guest kernel", missing.join(", "))
+            }
+        }
+    }
+
+    /// Whether some way of building works.
+    pub fn able(&self) -> bool {
+        self.guest.ok || self.missing_for(&["vfat", "ext4"], Some(Arch::Arm64)).is_empty()
+    }
+}
+
+fn said(error: arm_image_mapper::Error) -> (String, Option<String>) {
+    (crate::chain(&error), error.hint())
+}
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+/// Whether this process has the capability to mount.
+pub(crate) fn may_mount() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0) & CAP_SYS_ADMIN != 0
+}
+
+fn privilege() -> Check {
+    let result = if may_mount() {
+        Ok("root, with the capability to mount".to_owned())
+    } else if rustix::process::geteuid().is_root() {
+        let mend = "give the container CAP_SYS_ADMIN (docker: --privileged), or let the guest do it";
+        Err(("root without the capability to mount (CAP_SYS_ADMIN)".to_owned(), Some(mend.to_owned())))
+    } else {
+        Err(("this is an ordinary user".to_owned(), Some("use sudo, or let the guest do it".to_owned())))
+    };
+    Check::new("privilege", result)
+}
+
+/// What /proc/filesystems lists, and what the kernel would load as a module when it is asked to mount it.
+fn filesystems() -> BTreeSet<String> {
+    let listed = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let mut names: BTreeSet<String> =
+        listed.lines().filter_map(|line| line.split_whitespace().next_back()).map(str::to_owned).collect();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let modules =
+        fs::read_to_string(format!("/lib/modules/{}/modules.dep", release.trim())).unwrap_or_default();
+    for line in modules.lines() {
+        let path = line.split(':').next().unwrap_or_default();
+        let file = path.rsplit('/').next().unwrap_or_default();
+        if let Some(name) = file.split(".ko").next().filter(|name| file.len() > name.len()) {
+            names.insert(name.to_owned());
+        }
+    }
+    names
+}
+
+fn qemu(name: &'static str, arch: Arch, search: &[PathBuf]) -> Check {
+    let options = arm_image_qemu::Options { binary: None, search: search.to_vec() };
+    let found = if arch.runs_natively() {
+        Ok("not needed: this machine runs such programs itself".to_owned())
+    } else {
+        arm_image_qemu::find_binary(arch, &options)
+            .map(|path| path.display().to_string())
+            .map_err(|error| (crate::chain(&error), error.hint()))
+    };
+    Check::new(name, found)
+}

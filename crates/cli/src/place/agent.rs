@@ -1,0 +1,153 @@
+//! The guest's side: does in the guest's kernel what the host's side asks for.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufReader},
+    ops::ControlFlow,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+};
+
+use arm_image_chroot::{ChrootRunner, Command, Node, Output};
+use arm_image_guest::{Channel, DISK, JOB};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{
+    host, terminal,
+    wire::{Made, Reply, Request, receive, send},
+};
+use crate::{Error, Event, OnEvent, event::Stream};
+
+/// Serves the program that started this guest, if this is a guest, and powers it off; elsewhere it does nothing.
+///
+/// A program that embeds this library and wants [`Isolation::Guest`](crate::Isolation::Guest) calls it first thing.
+pub fn serve_if_guest() {
+    if arm_image_guest::is_init() {
+        arm_image_guest::init(|channel| match serve(channel) {
+            Ok(()) => 0,
+            // The host's side sees the end of the channel, and this on the console.
+            Err(_) => 1,
+        })
+    }
+}
+
+struct Agent {
+    from: BufReader<Channel>,
+    to: Channel,
+}
+
+fn serve(channel: Channel) -> io::Result<()> {
+    let mut agent = Agent { to: channel.try_clone()?, from: BufReader::new(channel) };
+    let mut notes = agent.to.try_clone()?;
+    let on: OnEvent<'_> = &mut |event| match event {
+        Event::Note(note) if send(&mut notes, &Reply::Note(note.to_owned()), b"").is_err() => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    let Some(request) = receive(&mut agent.from)? else { return Ok(()) };
+    let image = OpenOptions::new().read(true).write(true).open(DISK)?;
+    let outcome = match request {
+        Request::Open(job) => host::with_root(&image, &job, on, |root, _| {
+            agent
+                .reply(&Reply::Done)
+                .and_then(|()| agent.serve_root(root))
+                .map_err(|cause| Error::Conversation { cause, console: String::new() })
+        }),
+        Request::Grow(job) => host::grow_only(&image, &job, on),
+        _ => Ok(()),
+    };
+    match outcome {
+        Ok(()) => agent.reply(&Reply::Done),
+        Err(error) => agent.reply(&failed(&error)),
+    }
+}
+
+impl Agent {
+    fn reply(&mut self, reply: &Reply) -> io::Result<()> {
+        send(&mut self.to, reply, b"")
+    }
+
+    /// Until the host asks to close, or is gone.
+    fn serve_root(&mut self, root: &mut dyn ChrootRunner) -> io::Result<()> {
+        while let Some(request) = receive(&mut self.from)? {
+            let done = match request {
+                Request::Close => return Ok(()),
+                // It crossed the end of the program that it was meant for.
+                Request::Cancel => continue,
+                Request::Run { argv, env, directory, terminal } => {
+                    let command = Command { argv, env, directory, terminal: terminal.is_some() };
+                    let status = match terminal {
+                        Some(window) => {
+                            terminal::run(root, &command, window, &mut |output| self.output(output))
+                        }
+                        None => root.run(&command, &mut |output| self.output(output)),
+                    };
+                    status.map(|status| Reply::Exited(status.into_raw()))
+                }
+                Request::Create { path, node, mode } => create(root, &path, node, mode).map(|()| Reply::Done),
+                Request::Read { path, to } => read(root, &path, &to).map(|()| Reply::Done),
+                Request::IsDirectory { path } => root.is_directory(&path).map(Reply::Answer),
+                Request::Remove { path } => root.remove(&path).map(|()| Reply::Done),
+                Request::Open(_) | Request::Grow(_) => return Err(io::ErrorKind::InvalidData.into()),
+            };
+            let reply = done.unwrap_or_else(|error| failed(&error.into()));
+            self.reply(&reply)?;
+        }
+        Ok(())
+    }
+
+    /// Passes a line on; stops the program when the host says so, and when it is gone.
+    fn output(&mut self, output: Output<'_>) -> ControlFlow<()> {
+        let sent = match output {
+            Output::Stdout(line) => send(&mut self.to, &Reply::Line(Stream::Stdout, line.len()), line),
+            Output::Stderr(line) => send(&mut self.to, &Reply::Line(Stream::Stderr, line.len()), line),
+            Output::Waiting => Ok(()),
+        };
+        // While a program runs, the only word that the host has for us is to cancel it.
+        if sent.is_err() || !self.from.buffer().is_empty() || self.is_readable() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn is_readable(&self) -> bool {
+        let mut fds = [PollFd::new(&self.to, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+}
+
+fn create(
+    root: &mut dyn ChrootRunner,
+    path: &Path,
+    node: Made,
+    mode: u32,
+) -> Result<(), arm_image_chroot::Error> {
+    match node {
+        Made::Directory => root.create(path, Node::Directory, mode),
+        Made::Link(to) => root.create(path, Node::Link(&to), mode),
+        Made::File(name) => {
+            let content = Path::new(JOB).join(name);
+            let failed = |source| arm_image_chroot::Error::Source { path: content.clone(), source };
+            let mut file = File::open(&content).map_err(failed)?;
+            root.create(path, Node::File(&mut file), mode)
+        }
+    }
+}
+
+fn read(root: &mut dyn ChrootRunner, path: &Path, to: &str) -> Result<(), arm_image_chroot::Error> {
+    let content = Path::new(JOB).join(to);
+    let failed = |source| arm_image_chroot::Error::Source { path: content.clone(), source };
+    let mut file = File::create(&content).map_err(failed)?;
+    root.read(path, &mut file)
+}
+
+fn failed(error: &Error) -> Reply {
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        causes.push(next.to_string());
+        cause = next.source();
+    }
+    Reply::Failed { message: error.to_string(), causes, hint: error.hint(), code: error.exit_code() }
+}

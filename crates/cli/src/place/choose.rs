@@ -1,0 +1,38 @@
+//! Which place: this kernel, or a guest's.
+
+use arm_image_qemu::Arch;
+
+use crate::{Enter, Error, Isolation, machine::Machine};
+
+/// A place for the privileged half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// This process.
+    Host,
+    /// A guest.
+    Guest,
+}
+
+/// Chooses a place for an image whose file systems are of `kinds` and whose programs, if any run, are of `arch`,
+/// and says why.
+pub(crate) fn choose(enter: &Enter, kinds: &[&str], arch: Option<Arch>) -> Result<(Place, String), Error> {
+    let machine = Machine::look(&enter.search);
+    let missing = machine.missing_for(kinds, arch);
+    let guest = arm_image_guest::available(&enter.search);
+    let no_place = |missing| Error::NoPlace { isolation: enter.isolation, missing };
+    match (enter.isolation, missing.is_empty(), guest) {
+        (Isolation::Host | Isolation::Auto, true, _) => {
+            Ok((Place::Host, "on this machine's kernel".to_owned()))
+        }
+        (Isolation::Host, false, _) => Err(no_place(missing)),
+        (Isolation::Auto, false, Ok(_)) => {
+            Ok((Place::Guest, format!("in a guest kernel, as {}", missing.join(", and "))))
+        }
+        (Isolation::Guest, _, Ok(_)) => Ok((Place::Guest, "in a guest kernel, as asked for".to_owned())),
+        (Isolation::Guest, _, Err(cause)) => Err(cause.into()),
+        (Isolation::Auto, false, Err(cause)) => {
+            let guest = format!("no guest: {}", crate::chain(&cause));
+            Err(no_place(missing.into_iter().chain([guest]).chain(cause.hint()).collect()))
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the person at the terminal, or the program behind a pipe, sees of the work.
+
+use std::{
+    error::Error as _,
+    io::{IsTerminal, Write, stderr},
+};
+
+use arm_image::{Error, Event, Stage};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::args::{Color, Progress, Talk};
+
+/// Writes events and errors to standard error, in the form the user chose.
+#[derive(Debug)]
+pub(crate) struct Report {
+    form: Progress,
+    verbose: bool,
+    quiet: bool,
+    color: bool,
+    bar: ProgressBar,
+    stage: Option<Stage>,
+    /// The last tenth that a plain report has told.
+    tenth: u64,
+}
+
+impl Report {
+    /// As `talk` says; `no_color` is whether the environment asks for none.
+    pub(crate) fn new(talk: &Talk, no_color: bool) -> Report {
+        let terminal = stderr().is_terminal();
+        let form = match talk.progress {
+            Some(form) => form,
+            None if talk.quiet => Progress::None,
+            None if terminal => Progress::Bar,
+            None => Progress::Plain,
+        };
+        let color = match talk.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !no_color,
+        };
+        let report = Report {
+            form,
+            verbose: talk.verbose,
+            quiet: talk.quiet,
+            color,
+            bar: ProgressBar::hidden(),
+            stage: None,
+            tenth: 0,
+        };
+        report.json(&json!({"version": 1, "event": "start", "program": concat!("arm-image ", env!("CARGO_PKG_VERSION"))}));
+        report
+    }
+
+    /// Shows one event.
+    pub(crate) fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Stage(stage, what) => self.stage(stage, what),
+            Event::Bytes(done, total) => self.bytes(done, total),
+            Event::Note(note) => {
+                self.json(&json!({"event": "note", "text": note}));
+                if self.verbose || matches!(self.stage, Some(Stage::Mount | Stage::Guest)) {
+                    self.line(&format!("  {note}"));
+                }
+            }
+            Event::Output(stream, line) => {
+                let text = String::from_utf8_lossy(line);
+                self.json(&json!({"event": "output", "stream": stream, "line": text}));
+                if self.form != Progress::Json && !self.quiet {
+                    self.bar.suspend(|| to_stderr(&[line, b"\n"].concat()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn stage(&mut self, stage: Stage, what: &str) {
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
+        self.tenth = 0;
+        self.stage = Some(stage);
+        self.json(&json!({"event": "stage", "stage": stage, "text": what}));
+        let name = self.paint("1;36", stage.name());
+        self.line(&format!("{name}: {what}"));
+    }
+
+    fn bytes(&mut self, done: u64, total: Option<u64>) {
+        let tenth = total.filter(|&total| total > 0).map_or(0, |total| done.saturating_mul(10) / total);
+        match self.form {
+            Progress::Bar => {
+                if self.bar.is_hidden() {
+                    self.bar = bar(total);
+                }
+                self.bar.set_position(done);
+            }
+            Progress::Json => {
+                // A hundred a stage are plenty for whoever draws them.
+                let hundredth =
+                    total.filter(|&total| total > 0).map_or(0, |total| done.saturating_mul(100) / total);
+                if hundredth > self.tenth || total == Some(done) {
+                    self.tenth = hundredth;
+                    self.json(&json!({"event": "bytes", "stage": self.stage, "done": done, "total": total}));
+                }
+            }
+            Progress::Plain if tenth > self.tenth => {
+                self.tenth = tenth;
+                self.line(&format!("  {} %", tenth * 10));
+            }
+            Progress::Plain | Progress::None => {}
+        }
+    }
+
+    /// Tells that the work is done; `path` is its result.
+    pub(crate) fn done(&mut self, path: &str) {
+        self.bar.finish_and_clear();
+        self.json(&json!({"event": "done", "path": path}));
+    }
+
+    /// Tells an error: what, why, and what to do.
+    pub(crate) fn error(&mut self, error: &Error) {
+        self.bar.finish_and_clear();
+        let mut causes = Vec::new();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            causes.push(next.to_string());
+            cause = next.source();
+        }
+        let failed = error.failed_command();
+        if self.form == Progress::Json {
+            self.json(&json!({
+                "event": "error",
+                "code": error.exit_code(),
+                "message": error.to_string(),
+                "causes": causes,
+                "hint": error.hint(),
+                "status": failed.map(|failed| failed.code),
+                "stderr": failed.map(|failed| failed.stderr),
+            }));
+            return;
+        }
+        let mut text = format!("{} {error}\n", self.paint("1;31", "error:"));
+        for cause in causes {
+            text += &format!("{} {cause}\n", self.paint("1;31", "caused by:"));
+        }
+        for line in failed.iter().flat_map(|failed| failed.stderr) {
+            text += &format!("  | {line}\n");
+        }
+        if let Some(then) = error.then() {
+            text += &format!("{} {}\n", self.paint("1;31", "and then:"), arm_image::chain(then));
+        }
+        if let Some(hint) = error.hint() {
+            text += &format!("{} {hint}\n", self.paint("1;32", "hint:"));
+        }
+        to_stderr(text.as_bytes());
+    }
+
+    fn line(&self, text: &str) {
+        if matches!(self.form, Progress::Bar | Progress::Plain) && !self.quiet {
+            to_stderr(format!("{text}\n").as_bytes());
+        }
+    }
+
+    fn json(&self, value: &Value) {
+        if self.form == Progress::Json {
+            to_stderr(format!("{value}\n").as_bytes());
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn bar(total: Option<u64>) -> ProgressBar {
+    let (bar, form) = match total {
+        Some(total) => (ProgressBar::new(total), "  [{bar:40}] {percent:>3} % {bytes_per_sec} {eta} left"),
+        None => (ProgressBar::no_length(), "  {spinner} {bytes} {bytes_per_sec}"),
+    };
+    // A template that does not parse would be a defect of this line: the built-in style serves then.
+    bar.with_style(ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Standard error may be closed; that is no reason to fail.
+fn to_stderr(bytes: &[u8]) {
+    let _ = stderr().lock().write_all(bytes);
+}

@@ -1,0 +1,37 @@
+//! The environment that the program runs in; nothing else reads it.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// What the environment says.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// The folders of `PATH`, and those that hold system programs but are missing from an ordinary user's.
+    pub(crate) search: Vec<PathBuf>,
+    /// Where temporary files go.
+    pub(crate) scratch: PathBuf,
+    /// Where downloads are kept.
+    pub(crate) cache: PathBuf,
+    /// The user and group behind sudo, who shall own what is made.
+    pub(crate) owner: Option<(u32, u32)>,
+    /// Whether colours are unwanted.
+    pub(crate) no_color: bool,
+}
+
+impl Surroundings {
+    pub(crate) fn read() -> Surroundings {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
+        let number = |name: &str| env::var(name).ok()?.parse().ok();
+        Surroundings {
+            search: env::split_paths(&path).filter(|folder| folder.is_absolute()).chain(system).collect(),
+            scratch: env::temp_dir(),
+            cache: arm_image_fetch::default_cache_dir(|name| env::var_os(name))
+                .unwrap_or_else(|| Path::new("/var/cache/arm-image").into()),
+            owner: number("SUDO_UID").zip(number("SUDO_GID")),
+            no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Results in words and as JSON.
+
+use std::fmt::{self, Write};
+
+use serde_json::json;
+
+use crate::{Inspection, Isolation, Machine, Mapper, Plan, Step, size::humane};
+
+impl Inspection {
+    /// The JSON of `arm-image inspect --json`, on one line.
+    pub fn to_json(&self) -> String {
+        // A structure of texts and numbers always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}, {} table {}", self.path.display(), humane(self.size), self.table, self.disk_id)?;
+        writeln!(f, "  {:>2}  {:>10}  {:>10}  {:<9} {:<12} mount", "nr", "start", "size", "system", "label")?;
+        for part in &self.partitions {
+            let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            writeln!(
+                f,
+                "  {:>2}  {:>10}  {:>10}  {:<9} {:<12} {}",
+                part.number,
+                humane(part.start),
+                humane(part.size),
+                text(&part.filesystem),
+                text(&part.label),
+                part.mount.as_ref().map_or("-".into(), |target| target.to_string_lossy()),
+            )?;
+        }
+        let os = self.os.as_ref().map(|os| os.pretty_name.clone().unwrap_or_else(|| os.id.clone()));
+        writeln!(f, "  os      {}", os.as_deref().unwrap_or("not known"))?;
+        writeln!(f, "  arch    {}", self.arch.map_or("not known".to_owned(), |arch| arch.to_string()))?;
+        write!(f, "  preset  {}", self.preset.map_or("none", |preset| preset.name))
+    }
+}
+
+impl Machine {
+    /// The JSON of `arm-image doctor --json`, on one line.
+    pub fn to_json(&self) -> String {
+        json!({"checks": self.checks(), "able": self.able(), "verdict": self.verdict()}).to_string()
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for check in self.checks() {
+            writeln!(f, "{:<8} {:<24} {}", if check.ok { "ok" } else { "missing" }, check.name, check.found)?;
+            if let Some(mend) = &check.mend {
+                writeln!(f, "{:<8} {:<24} -> {mend}", "", "")?;
+            }
+        }
+        write!(f, "\n{}", self.verdict())
+    }
+}
+
+impl Plan {
+    /// The plan as JSON, on one line.
+    pub fn to_json(&self) -> String {
+        let steps: Vec<_> = self.steps.iter().map(step_json).collect();
+        let enter = &self.enter;
+        json!({
+            "source": self.source.to_string(),
+            "checksum": self.checksum.to_string(),
+            "output": self.output,
+            "size": self.size,
+            "mounts": enter.mounts,
+            "arch": enter.arch.map(|arch| arch.to_string()),
+            "preset": enter.preset.map(|preset| preset.name),
+            "qemu_binary": enter.qemu,
+            "resolv_conf": format!("{:?}", enter.resolv_conf),
+            "isolation": enter.isolation,
+            "mapper": enter.mapper,
+            "cache": self.cache,
+            "offline": self.offline,
+            "steps": steps,
+        })
+        .to_string()
+    }
+}
+
+fn step_json(step: &Step) -> serde_json::Value {
+    match step {
+        Step::Run { line, env } => json!({"run": line, "env": env}),
+        Step::Script { path, env } => json!({"script": path, "env": env}),
+        Step::Copy { from, to } => json!({"copy": from, "to": to}),
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let enter = &self.enter;
+        writeln!(f, "source     {}", self.source)?;
+        writeln!(f, "checksum   {}", self.checksum)?;
+        writeln!(f, "output     {}", self.output.display())?;
+        match self.size {
+            Some(size) => writeln!(f, "size       {size}")?,
+            None => writeln!(f, "size       as it is")?,
+        }
+        let mounts: Vec<_> =
+            enter.mounts.iter().map(|(number, path)| format!("{number}={}", path.display())).collect();
+        let mounts =
+            if mounts.is_empty() { "as the image's fstab says".to_owned() } else { mounts.join(" ") };
+        writeln!(f, "mounts     {mounts}")?;
+        writeln!(
+            f,
+            "arch       {}",
+            enter.arch.map_or("as the image's shell".to_owned(), |arch| arch.to_string())
+        )?;
+        let isolation = match enter.isolation {
+            Isolation::Auto => "host where it can, else guest",
+            Isolation::Host => "host",
+            Isolation::Guest => "guest",
+        };
+        writeln!(f, "isolation  {isolation}")?;
+        let mapper = match enter.mapper {
+            Mapper::Auto => "dm where it can, else loop",
+            Mapper::Dm => "dm",
+            Mapper::Loop => "loop",
+        };
+        write!(f, "mapper     {mapper}")?;
+        for (index, step) in self.steps.iter().enumerate() {
+            let text = match step {
+                Step::Run { line, .. } => format!("run {line}"),
+                Step::Script { path, .. } => format!("script {}", path.display()),
+                Step::Copy { from, to } => format!("copy {} to {}", from.display(), to.display()),
+            };
+            write!(f, "\nstep {:<5} {text}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// The table of known images, in words or as JSON.
+pub fn presets_text(as_json: bool) -> String {
+    let presets = arm_image_presets::presets();
+    if as_json {
+        let rows = presets.iter().map(|preset| {
+            let mounts: Vec<_> = preset
+                .mounts
+                .iter()
+                .map(|(number, path)| json!({"partition": number, "path": path}))
+                .collect();
+            json!({"name": preset.name, "description": preset.description, "mounts": mounts})
+        });
+        return serde_json::Value::from_iter(rows).to_string();
+    }
+    let mut text = format!("{:<14} {:<34} {}\n", "name", "mounts, where fstab does not tell", "what it is");
+    for preset in presets {
+        let mounts: Vec<_> = preset.mounts.iter().map(|(number, path)| format!("{number}={path}")).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:<14} {:<34} {}", preset.name, mounts.join(" "), preset.description);
+    }
+    text
+}

@@ -1,0 +1,6 @@
+//! What the whole-program and privileged tests share: [`in_guest`] runs a test as root in a kernel of its own.
+
+mod guest;
+pub mod images;
+
+pub use guest::{in_guest, serve};
