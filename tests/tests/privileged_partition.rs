@@ -1,13 +1,13 @@
-//! Growing mounted file systems on a real kernel that lets root do it.
+//! Growing file systems on their devices, on a real kernel that lets root do it.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::fs::File;
 use std::process::Command;
 
-use arm_image_partition::filesystem::{FileSystem, Kind, grow_mounted, probe};
+use arm_image_mapper::{DeviceMapper, LoopMapper};
+use arm_image_partition::filesystem::{FileSystem, Kind, grow_device, probe};
 use arm_image_partition::{grow, read};
 use arm_image_tests::in_guest;
-use nix::mount::umount;
 
 const MEBIBYTE: u64 = 1 << 20;
 const START: u64 = 4 * MEBIBYTE;
@@ -20,10 +20,10 @@ fn run(program: &str, arguments: &[&str]) {
 }
 
 /// An MBR with one partition from 4 MiB to the end of a sparse image, and a file system in it.
-fn grown_while_mounted(kind: Kind, before: u64, after: u64) -> FileSystem {
+fn grown_on_its_device(kind: Kind, before: u64, after: u64) -> FileSystem {
     let folder = tempfile::tempdir().unwrap();
-    let [image, part, point] = ["image", "part", "mount"].map(|name| folder.path().join(name));
-    let [image, part, point] = [&image, &part, &point].map(|path| path.to_str().unwrap());
+    let [image, part] = ["image", "part"].map(|name| folder.path().join(name));
+    let [image, part] = [&image, &part].map(|path| path.to_str().unwrap());
     File::create(part).unwrap().set_len(before - START).unwrap();
     run(&format!("mkfs.{kind}"), &["-q", part]);
     let mut head = vec![0; usize::try_from(START).unwrap()];
@@ -48,11 +48,13 @@ fn grown_while_mounted(kind: Kind, before: u64, after: u64) -> FileSystem {
 
     let partition = grow(image.as_ref(), after).unwrap();
     assert_eq!(partition.range, START..after);
-    std::fs::create_dir(point).unwrap();
-    run("mount", &["-t", &kind.to_string(), "-o", &format!("loop,offset={START}"), image, point]);
-    let covered = grow_mounted(&File::open(point).unwrap(), kind, after - START);
-    umount(point).unwrap();
-    assert_eq!(covered.unwrap(), after - START);
+    let disk = File::options().read(true).write(true).open(image).unwrap();
+    let mapped = LoopMapper.map(&disk, &[partition.range]).unwrap();
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts_before = mounts();
+    grow_device(mapped.path(0), kind, after - START).unwrap();
+    assert_eq!(mounts(), mounts_before);
+    mapped.close().unwrap();
 
     let mut file = File::open(image).unwrap();
     let table = read(&mut file).unwrap();
@@ -65,25 +67,25 @@ fn grown_while_mounted(kind: Kind, before: u64, after: u64) -> FileSystem {
 }
 
 #[test]
-fn privileged_ext4_grows_while_mounted() {
-    in_guest("privileged_ext4_grows_while_mounted", || {
-        let found = grown_while_mounted(Kind::Ext4, 64 * MEBIBYTE, 900 * MEBIBYTE);
+fn privileged_ext4_grows_by_the_kernel() {
+    in_guest("privileged_ext4_grows_by_the_kernel", || {
+        let found = grown_on_its_device(Kind::Ext4, 64 * MEBIBYTE, 900 * MEBIBYTE);
         assert_eq!((found.kind, found.size), (Kind::Ext4, Some(896 * MEBIBYTE)));
     });
 }
 
 #[test]
-fn privileged_btrfs_grows_while_mounted() {
-    in_guest("privileged_btrfs_grows_while_mounted", || {
-        let found = grown_while_mounted(Kind::Btrfs, 160 * MEBIBYTE, 900 * MEBIBYTE);
+fn privileged_btrfs_grows_by_the_kernel() {
+    in_guest("privileged_btrfs_grows_by_the_kernel", || {
+        let found = grown_on_its_device(Kind::Btrfs, 160 * MEBIBYTE, 900 * MEBIBYTE);
         assert_eq!((found.kind, found.size), (Kind::Btrfs, Some(896 * MEBIBYTE)));
     });
 }
 
 #[test]
-fn privileged_xfs_grows_while_mounted() {
-    in_guest("privileged_xfs_grows_while_mounted", || {
-        let found = grown_while_mounted(Kind::Xfs, 340 * MEBIBYTE, 900 * MEBIBYTE);
+fn privileged_xfs_grows_by_the_kernel() {
+    in_guest("privileged_xfs_grows_by_the_kernel", || {
+        let found = grown_on_its_device(Kind::Xfs, 340 * MEBIBYTE, 900 * MEBIBYTE);
         assert_eq!((found.kind, found.size), (Kind::Xfs, Some(896 * MEBIBYTE)));
     });
 }

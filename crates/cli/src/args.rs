@@ -1,9 +1,10 @@
-//! The command line: what clap reads, and nothing of what it does.
+//! The command line: what clap reads, and nothing of what it does. It is long because it is the help, too.
+
+mod values;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use arm_image::{Isolation, Mapper, Size};
-use arm_image_chroot::ResolvConf;
+use arm_image::Size;
 use arm_image_fetch::{Checksum, Source};
 use arm_image_qemu::Arch;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -87,8 +88,10 @@ pub(crate) enum Command {
     /// Map an image's partitions for the time a command runs
     Map(Map),
     /// List the known kinds of images
+    #[command(after_help = "Example:\n  arm-image presets")]
     Presets(Listing),
     /// Tell what this machine can do, what is missing, and what mends it
+    #[command(after_help = "Example:\n  arm-image doctor")]
     Doctor(Listing),
     /// Remove what a killed run left behind, ours only
     Cleanup(Cleanup),
@@ -157,10 +160,10 @@ pub(crate) struct Steps {
     #[arg(long, value_name = "PATH")]
     pub(crate) script: Vec<PathBuf>,
     /// Copy a file or folder into the image
-    #[arg(long, value_name = "SRC:DST", value_parser = source_and_target)]
+    #[arg(long, value_name = "SRC:DST", value_parser = values::source_and_target)]
     pub(crate) copy: Vec<(PathBuf, PathBuf)>,
     /// Set a variable for all commands and scripts
-    #[arg(long, value_name = "K=V", value_parser = key_and_value)]
+    #[arg(long, value_name = "K=V", value_parser = values::key_and_value)]
     pub(crate) env: Vec<(String, String)>,
 }
 
@@ -170,13 +173,13 @@ pub(crate) struct Steps {
 pub(crate) struct Enter {
     /// Mount partition N at PATH in the image; without any, the image's
     /// own fstab is followed
-    #[arg(long, value_name = "N=PATH", value_parser = number_and_path)]
+    #[arg(long, value_name = "N=PATH", value_parser = values::number_and_path)]
     pub(crate) mount: Vec<(u32, PathBuf)>,
     /// armv6, armv7, arm64, ... [default: read from the image's shell]
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<Arch>,
     /// The kind of image, see `arm-image presets` [default: detected]
-    #[arg(long, value_name = "NAME", value_parser = preset)]
+    #[arg(long, value_name = "NAME", value_parser = values::preset)]
     pub(crate) preset: Option<&'static arm_image_presets::Preset>,
     /// The static qemu-user binary to run the image's programs with
     #[arg(long, value_name = "PATH")]
@@ -322,7 +325,6 @@ pub(crate) struct Map {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  arm-image doctor")]
 pub(crate) struct Listing {
     /// Print JSON
     #[arg(long)]
@@ -342,66 +344,4 @@ pub(crate) struct Cleanup {
 pub(crate) struct Completions {
     /// bash, zsh, fish, elvish or powershell
     pub(crate) shell: clap_complete::Shell,
-}
-
-fn source_and_target(text: &str) -> Result<(PathBuf, PathBuf), String> {
-    let (from, to) = text.rsplit_once(':').ok_or("write SRC:DST, such as motd:/etc/motd")?;
-    if from.is_empty() || !to.starts_with('/') {
-        return Err("write SRC:DST, where DST is an absolute path in the image".to_owned());
-    }
-    Ok((from.into(), to.into()))
-}
-
-fn key_and_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
-}
-
-fn number_and_path(text: &str) -> Result<(u32, PathBuf), String> {
-    let teach = "write N=PATH, such as 2=/ for partition 2 at the root";
-    let (number, path) = text.split_once('=').ok_or(teach)?;
-    match number.parse() {
-        Ok(number) if number > 0 && path.starts_with('/') => Ok((number, path.into())),
-        _ => Err(teach.to_owned()),
-    }
-}
-
-fn preset(name: &str) -> Result<&'static arm_image_presets::Preset, String> {
-    arm_image_presets::find(name).ok_or_else(|| {
-        let names: Vec<_> = arm_image_presets::presets().iter().map(|preset| preset.name).collect();
-        format!("known presets are {}", names.join(", "))
-    })
-}
-
-impl From<Resolv> for ResolvConf {
-    fn from(mode: Resolv) -> Self {
-        match mode {
-            Resolv::Off => ResolvConf::Off,
-            Resolv::CopyHost => ResolvConf::CopyHost,
-            Resolv::BindHost => ResolvConf::BindHost,
-            Resolv::Delete => ResolvConf::Delete,
-        }
-    }
-}
-
-impl From<Isolated> for Isolation {
-    fn from(place: Isolated) -> Self {
-        match place {
-            Isolated::Auto => Isolation::Auto,
-            Isolated::Host => Isolation::Host,
-            Isolated::Guest => Isolation::Guest,
-        }
-    }
-}
-
-impl From<Mapped> for Mapper {
-    fn from(how: Mapped) -> Self {
-        match how {
-            Mapped::Auto => Mapper::Auto,
-            Mapped::Dm => Mapper::Dm,
-            Mapped::Loop => Mapper::Loop,
-        }
-    }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use arm_image_chroot::{ChrootRunner, Copy, Output, Provisioner, Script, Shell};
 use arm_image_fetch::{Cache, Checksum, Fetcher, HttpFetcher, LocalFetcher, Source};
-use arm_image_partition as partition;
+use arm_image_partition::{
+    self as partition,
+    filesystem::{self, Kind},
+};
 use arm_image_qemu::Arch;
 
 use crate::{
@@ -32,7 +35,7 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
     check(plan)?;
     if let Err(error) = sweep(scratch, false) {
         // What an earlier run left is no reason not to do this one.
-        tell(on, Event::Note(&format!("a killed run's leftovers stay: {}", crate::chain(&error))))?;
+        tell(on, Event::Warning(&format!("a killed run's leftovers stay: {}", crate::chain(&error))))?;
     }
     let temporary = plan.cache.is_none().then(|| Scratch::make(scratch)).transpose()?;
     let cache = temporary.as_ref().map(Scratch::path).or(plan.cache.as_deref()).unwrap_or(scratch);
@@ -45,7 +48,7 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
             let kept = partial.keep();
             let note = format!("the unfinished image stays at {}", kept.display());
             // The build has failed already: whether the caller wants to go on does not matter any more.
-            let _ = on(Event::Note(&note));
+            let _ = on(Event::Warning(&note));
             Err(error)
         }
         Err(error) => Err(error),
@@ -114,14 +117,11 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
     tell(on, Event::Stage(Stage::Inspect, "reading the image's table and files"))?;
     let grown = plan.size.map(|size| grow_table(partial.path(), size, on)).transpose()?;
     let image = examine(partial.path(), partial.file(), &plan.enter)?;
-    if plan.steps.is_empty() {
+    if let (Some(number), true) = (grown, plan.steps.is_empty()) {
         // Nothing is run, so nothing needs to be entered.
-        let Some(job) = grown.and_then(|last| grow_job(&image, &plan.enter, last.number)) else {
-            return Ok(());
-        };
-        return place::grow(partial.path(), &job, &plan.enter, scratch, on);
+        return place::grow(partial.path(), &grow_job(&image, &plan.enter, number), &plan.enter, scratch, on);
     }
-    let job = job(&image, &plan.enter, grown.map(|last| last.number))?;
+    let job = job(&image, &plan.enter, grown)?;
     place::with_root(partial.path(), &job, &plan.enter, scratch, on, |root, on| {
         for (index, step) in plan.steps.iter().enumerate() {
             run_step(index + 1, step, root, on)?;
@@ -130,27 +130,31 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
     })
 }
 
-/// Grows the image file and its table to `size`; the file system comes later, when it is mapped.
-pub(crate) fn grow_table(path: &Path, size: Size, on: OnEvent<'_>) -> Result<partition::Partition, Error> {
-    let file = crate::open(path, "open")?;
-    let current = file.metadata().map_err(|cause| Error::File {
-        operation: "find the size of",
-        path: path.into(),
-        cause,
-    })?;
+/// Grows the image file and its table to `size`, and gives the number of the partition that grew; its file system comes
+/// later, when it is mapped.
+pub(crate) fn grow_table(path: &Path, size: Size, on: OnEvent<'_>) -> Result<u32, Error> {
+    let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
+    let mut file = crate::open(path, "open")?;
+    let length = file.metadata().map(|metadata| metadata.len());
+    let current = length.map_err(|cause| Error::File { operation: "look at", path: path.into(), cause })?;
     // Tables count in sectors; a size that is no whole number of them is rounded up.
-    let total = size.of(current.len()).and_then(|bytes| bytes.checked_next_multiple_of(512));
+    let total = size.of(current).and_then(|bytes| bytes.checked_next_multiple_of(512));
     let total = total.ok_or_else(|| Error::Plan {
         problem: format!("a size of {size} is too large"),
         hint: "give a size that fits in 64 bits".to_owned(),
     })?;
-    let told = format!("growing the image from {} to {}", humane(current.len()), humane(total));
+    let table = partition::read(&mut file).map_err(failed("read the partition table of"))?;
+    if let Some(last) = partition::last(&table.partitions()) {
+        let found = filesystem::probe(&mut file, last.range.clone());
+        let kind = found.map_err(failed("look for file systems in"))?.map(|system| system.kind);
+        if !kind.is_some_and(Kind::can_grow) {
+            let found = kind.map_or("nothing that is known".to_owned(), |kind| kind.to_string());
+            return Err(Error::NotGrowable { path: path.into(), number: last.number, found });
+        }
+    }
+    let told = format!("growing the image from {} to {}", humane(current), humane(total));
     tell(on, Event::Stage(Stage::Resize, &told))?;
-    partition::grow(path, total).map_err(|cause| Error::Partition {
-        operation: "grow",
-        path: path.into(),
-        cause,
-    })
+    partition::grow(path, total).map(|last| last.number).map_err(failed("grow"))
 }
 
 /// What the privileged half is to do with `image`: everything that is mounted, and the partition that `grown` says.
@@ -175,10 +179,10 @@ pub(crate) fn job(image: &Inspection, enter: &Enter, grown: Option<u32>) -> Resu
 }
 
 /// What is to be done to `image` where only the file system of partition `number` is to grow.
-pub(crate) fn grow_job(image: &Inspection, enter: &Enter, number: u32) -> Option<Job> {
-    let part = image.partitions.iter().find(|part| part.number == number && part.filesystem.is_some())?;
-    let part = JobPart { grow: true, target: None, ..JobPart::of(part) };
-    Some(Job { parts: vec![part], ..empty_job(enter, None) })
+pub(crate) fn grow_job(image: &Inspection, enter: &Enter, number: u32) -> Job {
+    let grown = image.partitions.iter().filter(|part| part.number == number);
+    let parts = grown.map(|part| JobPart { grow: true, target: None, ..JobPart::of(part) }).collect();
+    Job { parts, ..empty_job(enter, None) }
 }
 
 fn empty_job(enter: &Enter, arch: Option<Arch>) -> Job {

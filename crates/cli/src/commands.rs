@@ -32,14 +32,10 @@ pub(crate) fn run(
     let path = match command {
         Command::Build(build) => {
             let matches = matches.subcommand_matches("build");
-            let json = build.json.then_some(());
-            let dry_run = build.dry_run;
+            let (dry_run, json) = (build.dry_run, build.json);
             let plan = plan(*build, matches, around);
             if dry_run {
-                return print(&match json {
-                    Some(()) => plan.to_json(),
-                    None => plan.to_string(),
-                });
+                return print(&if json { plan.to_json() } else { plan.to_string() });
             }
             arm_image::build(&plan, &around.scratch, &mut on)?;
             plan.output

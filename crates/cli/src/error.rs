@@ -39,14 +39,24 @@ pub enum Error {
         #[source]
         cause: arm_image_partition::Error,
     },
-    /// The image's own files could not be read.
-    #[error("failed to read the files of `{path}`")]
-    Files {
-        /// The image.
-        path: PathBuf,
+    /// The file system of a partition that has grown did not grow with it.
+    #[error("failed to grow the file system of partition {number}")]
+    Grow {
+        /// The partition.
+        number: u32,
         /// Why.
         #[source]
-        cause: arm_image_presets::Error,
+        cause: arm_image_partition::Error,
+    },
+    /// The last partition holds nothing that can grow.
+    #[error("`{path}` cannot be grown: partition {number}, its last, holds {found}")]
+    NotGrowable {
+        /// The image.
+        path: PathBuf,
+        /// The partition.
+        number: u32,
+        /// What it holds.
+        found: String,
     },
     /// There is nothing in the image that could be entered.
     #[error("`{path}` cannot be entered: {reason}")]
@@ -82,11 +92,11 @@ pub enum Error {
         hint: Option<String>,
     },
     /// This machine cannot do the privileged half of the work in the way asked for.
-    #[error("{}", match isolation {
-        Isolation::Host => "this machine's kernel cannot be used for the image",
-        Isolation::Guest => "the guest kernel cannot be used",
-        Isolation::Auto => "neither this machine's kernel nor the guest kernel can be used for the image",
-    })]
+    #[error("{}: {}", match isolation {
+        Isolation::Host => "this machine's kernel cannot do it",
+        Isolation::Guest => "a guest kernel cannot do it",
+        Isolation::Auto => "there is no kernel to do it in",
+    }, .missing.join("; "))]
     NoPlace {
         /// The way asked for.
         isolation: Isolation,
@@ -186,10 +196,10 @@ impl Error {
             Error::Fetch(_) => 4,
             Error::Unpack { .. }
             | Error::Partition { .. }
-            | Error::Files { .. }
+            | Error::NotGrowable { .. }
             | Error::NotEnterable { .. } => 6,
             Error::Map(_) | Error::Chroot(_) | Error::Emulate(_) | Error::Guest(_) => 7,
-            Error::NoPlace { .. } | Error::Conversation { .. } => 7,
+            Error::Grow { .. } | Error::NoPlace { .. } | Error::Conversation { .. } => 7,
             Error::InGuest { code, .. } => *code,
             Error::Step { .. } => 8,
             Error::CleanUp { .. } => 9,
@@ -205,7 +215,10 @@ impl Error {
             Error::Fetch(error) => error.hint(),
             Error::Unpack { cause, .. } => cause.hint(),
             Error::Partition { cause, .. } => cause.hint(),
-            Error::Files { cause, .. } => cause.hint(),
+            Error::Grow { cause, .. } => cause.hint(),
+            Error::NotGrowable { .. } => {
+                Some("leave out the size; only ext2, ext3, ext4, btrfs and xfs can grow".to_owned())
+            }
             Error::Map(error) => error.hint(),
             Error::Chroot(error) => error.hint(),
             Error::Emulate(error) => error.hint(),

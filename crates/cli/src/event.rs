@@ -53,6 +53,8 @@ pub enum Event<'a> {
     Bytes(u64, Option<u64>),
     /// Something worth knowing, such as why the guest was chosen.
     Note(&'a str),
+    /// Something that did not go as hoped, and does not stop the work.
+    Warning(&'a str),
     /// A line that a program in the image wrote, without its newline.
     Output(Stream, &'a [u8]),
     /// Nothing happened, several times a second: the moment to cancel a silent step.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Enter, Error, OnEvent, Size, build, chain,
+    Enter, Error, Event, OnEvent, Size, build,
     inspect::examine,
     output::Partial,
     place::{self, JobPart},
@@ -37,21 +37,14 @@ pub fn unpack_to(archive: &Path, output: &Path, on: OnEvent<'_>) -> Result<(), E
 ///
 /// Where the table cannot be grown; nothing is changed then. Where growing the file system fails.
 pub fn resize(path: &Path, size: Size, enter: &Enter, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> {
-    let last = build::grow_table(path, size, on)?;
+    let number = build::grow_table(path, size, on)?;
     let image = examine(path, &crate::open(path, "open")?, &Enter::default())?;
-    let job = build::grow_job(&image, enter, last.number);
-    let Some(job) = job else {
-        let left = format!("partition {} holds no file system that can be grown", last.number);
-        return build::tell(on, crate::Event::Note(&left));
-    };
+    let job = build::grow_job(&image, enter, number);
     match place::grow(path, &job, enter, scratch, on) {
-        Err(error @ Error::NoPlace { .. }) => {
-            let left = format!(
-                "the table is grown, the file system of partition {} is not: {}",
-                last.number,
-                chain(&error)
-            );
-            build::tell(on, crate::Event::Note(&left))
+        Err(Error::NoPlace { missing, .. }) => {
+            let missing = missing.join(", and ");
+            let left = format!("the table is grown, the file system of partition {number} is not: {missing}");
+            build::tell(on, Event::Warning(&left))
         }
         other => other,
     }

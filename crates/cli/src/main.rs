@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Err(error) => {
             report.error(&error);
             match asked.signal() {
-                Some(number) if matches!(error, arm_image::Error::Cancelled) => ExitCode::from(128 + number),
+                Some(number) if error.is_cancelled() => ExitCode::from(128 + number),
                 _ => ExitCode::from(error.exit_code()),
             }
         }

@@ -63,6 +63,13 @@ impl Report {
                     self.line(&format!("  {note}"));
                 }
             }
+            Event::Warning(text) => {
+                self.json(&json!({"event": "warning", "text": text}));
+                let mark = self.paint("1;33", "warning:");
+                if self.form != Progress::Json {
+                    self.bar.suspend(|| to_stderr(format!("{mark} {text}\n").as_bytes()));
+                }
+            }
             Event::Output(stream, line) => {
                 let text = String::from_utf8_lossy(line);
                 self.json(&json!({"event": "output", "stream": stream, "line": text}));

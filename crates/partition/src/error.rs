@@ -175,6 +175,16 @@ pub enum Error {
         /// The kind of file system.
         kind: Kind,
     },
+    /// The kernel would not mount a file system to grow it.
+    #[error("failed to mount `{}` as {kind} to grow it", device.display())]
+    Mount {
+        /// The device.
+        device: PathBuf,
+        /// The kind of file system.
+        kind: Kind,
+        /// Why.
+        source: io::Error,
+    },
     /// The kernel refused to grow a mounted file system.
     #[error("failed to grow the mounted {kind} file system to {size} bytes")]
     GrowMounted {
@@ -222,6 +232,7 @@ impl Error {
             | Self::Read { source, .. }
             | Self::Write { source, .. }
             | Self::Length { source, .. }
+            | Self::Mount { source, .. }
             | Self::GrowMounted { source, .. }
             | Self::Run { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
             _ => false,

@@ -54,7 +54,7 @@ fn serve(channel: Channel) -> io::Result<()> {
                 .and_then(|()| agent.serve_root(root))
                 .map_err(|cause| Error::Conversation { cause, console: String::new() })
         }),
-        Request::Grow(job) => host::grow_only(&image, &job, on),
+        Request::Grow(job) => host::grow_only(&image, &job),
         _ => Ok(()),
     };
     match outcome {

@@ -2,25 +2,25 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, Write},
     ops::ControlFlow,
-    os::unix::{net::UnixStream, process::ExitStatusExt},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::ExitStatus,
-    time::Duration,
 };
 
-use super::{
-    Job, terminal,
-    wire::{Made, Reply, Request, send},
-};
-use crate::{Causes, Enter, Error, Event, OnEvent, Stage, build::tell, event::Stream, sweep::Scratch};
 use arm_image_chroot::{ChrootRunner, Command, Error as ChrootError, Node, Output, OutputTick};
 use arm_image_guest::Guest;
 use arm_image_qemu::Arch;
 
-/// How often a silent guest lets the caller look up.
-const HEARTBEAT: Duration = Duration::from_millis(100);
+use super::{
+    Job,
+    conversation::{Conversation, Said},
+    terminal,
+    wire::{Made, Reply, Request},
+};
+use crate::{Causes, Enter, Error, Event, OnEvent, Stage, build::tell, event::Stream, sweep::Scratch};
+
 /// Where the guest finds the qemu that was chosen on the host.
 const QEMU: &str = "/usr/bin/arm-image-qemu";
 
@@ -60,8 +60,7 @@ pub(super) fn grow_only(
 /// The guest, as something that runs commands in an image.
 struct Remote {
     guest: Guest,
-    from: BufReader<UnixStream>,
-    to: UnixStream,
+    conversation: Conversation,
     folder: Scratch,
     /// How many files have passed through the folder: each gets a name of its own, as the guest caches what it has seen.
     files: u64,
@@ -90,7 +89,7 @@ impl Remote {
         builder = builder.network(network.is_ok());
         if let Err(error) = network {
             let note = format!("programs in the image have no network: {}", crate::chain(&error));
-            tell(on, Event::Note(&note))?;
+            tell(on, Event::Warning(&note))?;
         }
         // The guest's kernel is an x86-64 one, whatever this machine can run itself.
         if let Some(arch) = job.arch()?.filter(|arch| !matches!(arch, Arch::X86_64 | Arch::X86)) {
@@ -99,11 +98,9 @@ impl Remote {
             job.qemu = Some(QEMU.into());
         }
         let mut guest = builder.start()?;
-        let channel = |cause| Error::Conversation { cause, console: String::new() };
-        let to = guest.channel().try_clone().map_err(channel)?;
-        to.set_read_timeout(Some(HEARTBEAT)).map_err(channel)?;
-        let from = BufReader::new(to.try_clone().map_err(channel)?);
-        Ok((Remote { guest, from, to, folder, files: 0 }, job))
+        let conversation = Conversation::over(guest.channel())
+            .map_err(|cause| Error::Conversation { cause, console: String::new() })?;
+        Ok((Remote { guest, conversation, folder, files: 0 }, job))
     }
 
     /// Asks, and waits for the last word, passing notes on.
@@ -113,7 +110,7 @@ impl Remote {
             Said::Line(..) => ControlFlow::Continue(()),
             Said::Waiting => on(Event::Waiting),
         };
-        match self.exchange(request, &mut tick) {
+        match self.conversation.exchange(request, &mut tick) {
             Ok(Reply::Failed { message, causes, hint, code }) => {
                 Err(Error::InGuest { message, causes: Causes::chain(causes), hint, code })
             }
@@ -135,7 +132,7 @@ impl Remote {
             cancelled |= flow.is_break();
             flow
         };
-        let reply = self.exchange(request, &mut said);
+        let reply = self.conversation.exchange(request, &mut said);
         match reply {
             _ if cancelled => Err(ChrootError::Cancelled),
             Ok(Reply::Failed { message, causes, hint, .. }) => {
@@ -151,56 +148,6 @@ impl Remote {
                 })
             }
         }
-    }
-
-    fn exchange(
-        &mut self,
-        request: &Request,
-        tick: &mut dyn FnMut(Said<'_>) -> ControlFlow<()>,
-    ) -> io::Result<Reply> {
-        send(&mut self.to, request, b"")?;
-        let mut cancelled = false;
-        let mut cancel = |flow: ControlFlow<()>, to: &mut UnixStream| {
-            if flow.is_break() && !cancelled {
-                cancelled = true;
-                send(to, &Request::Cancel, b"")?;
-            }
-            io::Result::Ok(())
-        };
-        loop {
-            let mut line = Vec::new();
-            while !line.ends_with(b"\n") {
-                match self.from.read_until(b'\n', &mut line) {
-                    Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(_) => {}
-                    Err(error) if is_heartbeat(&error) => cancel(tick(Said::Waiting), &mut self.to)?,
-                    Err(error) => return Err(error),
-                }
-            }
-            match serde_json::from_slice(&line)? {
-                Reply::Note(note) => cancel(tick(Said::Note(&note)), &mut self.to)?,
-                Reply::Line(stream, length) => {
-                    let text = self.bytes(length)?;
-                    cancel(tick(Said::Line(stream, &text)), &mut self.to)?;
-                }
-                last => return Ok(last),
-            }
-        }
-    }
-
-    /// The bytes that a message announced.
-    fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        let mut filled = 0;
-        while filled < length {
-            match self.from.read(&mut bytes[filled..]) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(more) => filled += more,
-                Err(error) if is_heartbeat(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(bytes)
     }
 
     /// The name and path of the next file to pass through the folder.
@@ -220,17 +167,6 @@ impl Remote {
             }),
         }
     }
-}
-
-/// What the guest says before its last word.
-enum Said<'a> {
-    Note(&'a str),
-    Line(Stream, &'a [u8]),
-    Waiting,
-}
-
-fn is_heartbeat(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
 impl ChrootRunner for Remote {

@@ -1,6 +1,6 @@
 //! The privileged half in the kernel that this process runs on. The guest's side of the program uses it too.
 
-use std::{fs::File, path::Path};
+use std::fs::File;
 
 use arm_image_chroot::{ChrootRunner, Mount, Options, Root};
 use arm_image_mapper::{DeviceMapper, DmMapper, LoopMapper, Mapped};
@@ -42,17 +42,8 @@ pub(super) fn with_root<T>(
     let outcome = tell(on, Event::Note(&format!("{arch} programs run by {}", emulation.describe())))
         .and_then(|()| {
             with_devices(image, &job.parts, job.mapper, |mapped| {
-                grow_unmounted(job, mapped, on, |part| part.target.is_none())?;
+                grow(job, mapped)?;
                 let mut root = mount(job, arch, mapped)?;
-                if let Err(error) = grow_mounted(job, &root) {
-                    // Some containers' root may not grow a mounted file system: then it is done before mounting.
-                    root.close()?;
-                    if !error.is_permission() {
-                        return Err(failed_to_grow(error));
-                    }
-                    grow_unmounted(job, mapped, on, |part| part.target.is_some())?;
-                    root = mount(job, arch, mapped)?;
-                }
                 let outcome = work(&mut root, on);
                 close(outcome, root.close())
             })
@@ -61,8 +52,8 @@ pub(super) fn with_root<T>(
 }
 
 /// Grows the file systems that `job` marks, on their devices.
-pub(super) fn grow_only(image: &File, job: &Job, on: OnEvent<'_>) -> Result<(), Error> {
-    with_devices(image, &job.parts, job.mapper, |mapped| grow_unmounted(job, mapped, on, |_| true))
+pub(super) fn grow_only(image: &File, job: &Job) -> Result<(), Error> {
+    with_devices(image, &job.parts, job.mapper, |mapped| grow(job, mapped))
 }
 
 fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Error> {
@@ -74,48 +65,13 @@ fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Erro
     Ok(Root::mount(&mounts.collect::<Vec<_>>(), &options)?)
 }
 
-fn grow_mounted(job: &Job, root: &Root<'_>) -> Result<(), arm_image_partition::Error> {
-    for part in job.parts.iter().filter(|part| part.grow) {
-        let (Some(target), Some(kind)) = (&part.target, growable(&part.kind)) else { continue };
-        let Ok(folder) = root.directory(target) else { continue };
-        filesystem::grow_mounted(&folder, kind, part.range.end - part.range.start)?;
+fn grow(job: &Job, mapped: &Mapped) -> Result<(), Error> {
+    for (part, device) in job.parts.iter().zip(mapped.paths()).filter(|(part, _)| part.grow) {
+        let Some(kind) = Kind::named(&part.kind) else { continue };
+        filesystem::grow_device(device, kind, part.range.end - part.range.start)
+            .map_err(|cause| Error::Grow { number: part.number, cause })?;
     }
     Ok(())
-}
-
-fn grow_unmounted(
-    job: &Job,
-    mapped: &Mapped,
-    on: OnEvent<'_>,
-    which: impl Fn(&JobPart) -> bool,
-) -> Result<(), Error> {
-    for (part, device) in job.parts.iter().zip(mapped.paths()).filter(|(part, _)| part.grow && which(part)) {
-        match growable(&part.kind) {
-            Some(kind @ (Kind::Ext2 | Kind::Ext3 | Kind::Ext4)) => {
-                filesystem::grow_unmounted(device, kind).map_err(failed_to_grow)?;
-            }
-            _ => {
-                let left =
-                    format!("the {} file system of partition {} keeps its size", part.kind, part.number);
-                tell(on, Event::Note(&left))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The file system that mount(8) calls `name`, if it can grow.
-fn growable(name: &str) -> Option<Kind> {
-    let kinds = [Kind::Ext2, Kind::Ext3, Kind::Ext4, Kind::Btrfs, Kind::Xfs];
-    kinds.into_iter().find(|kind| kind.to_string() == name)
-}
-
-fn failed_to_grow(cause: arm_image_partition::Error) -> Error {
-    Error::Partition {
-        operation: "grow the file system of",
-        path: Path::new("the last partition").into(),
-        cause,
-    }
 }
 
 /// Both what happened and how the closing went.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod choose;
+mod conversation;
 mod guest;
 mod host;
 mod terminal;
@@ -124,7 +125,7 @@ pub(crate) fn grow(
     tell(on, Event::Stage(Stage::Mount, &format!("growing the file system {why}")))?;
     match place {
         Place::Guest => guest::grow_only(path, job, enter, scratch, on),
-        Place::Host => host::grow_only(&open(path)?, job, on),
+        Place::Host => host::grow_only(&open(path)?, job),
     }
 }
 

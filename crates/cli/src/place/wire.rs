@@ -83,7 +83,6 @@ pub(super) fn receive<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Resul
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod device;
 mod fat;
 mod online;
 mod superblock;
@@ -24,6 +25,7 @@ use std::ops::Range;
 
 use crate::{Error, patch};
 
+pub use device::grow_device;
 pub use online::grow_mounted;
 pub use tools::grow_unmounted;
 
@@ -58,6 +60,37 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind with this name, as [`Display`](fmt::Display) gives it; none for others.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::Ext2,
+            Self::Ext3,
+            Self::Ext4,
+            Self::Vfat,
+            Self::Btrfs,
+            Self::Xfs,
+            Self::F2fs,
+            Self::Squashfs,
+            Self::Erofs,
+            Self::Swap,
+            Self::Luks,
+            Self::Lvm,
+        ];
+        all.into_iter().find(|kind| kind.to_string() == name)
+    }
+
+    /// Whether [`grow_device`] knows a way.
+    #[must_use]
+    pub fn can_grow(self) -> bool {
+        self.is_ext() || matches!(self, Self::Btrfs | Self::Xfs)
+    }
+
+    /// Whether it is of the ext family.
+    pub(crate) fn is_ext(self) -> bool {
+        matches!(self, Self::Ext2 | Self::Ext3 | Self::Ext4)
+    }
+
     /// The layer that a partition's type announces, even where its content does not show it yet.
     pub(crate) fn of_partition_type(kind: &str) -> Option<Self> {
         match kind {

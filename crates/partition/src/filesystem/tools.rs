@@ -19,7 +19,7 @@ const LINES: usize = 8;
 /// [`Error::CannotGrow`] for kinds other than ext; [`Error::Run`] where e2fsck or resize2fs is missing; [`Error::Command`] with
 /// what they said, where e2fsck found damage that it does not mend by itself, or resize2fs failed.
 pub fn grow_unmounted(device: &Path, kind: Kind) -> Result<(), Error> {
-    if !matches!(kind, Kind::Ext2 | Kind::Ext3 | Kind::Ext4) {
+    if !kind.is_ext() {
         return Err(Error::CannotGrow { kind });
     }
     // resize2fs insists on a check that was forced; `-p` mends what is safe to mend without asking.

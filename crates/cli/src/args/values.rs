@@ -1,0 +1,70 @@
+//! The values of options: from text, and to the library's own types.
+
+use std::path::PathBuf;
+
+use arm_image::{Isolation, Mapper};
+use arm_image_chroot::ResolvConf;
+
+use super::{Isolated, Mapped, Resolv};
+
+pub(super) fn source_and_target(text: &str) -> Result<(PathBuf, PathBuf), String> {
+    let (from, to) = text.rsplit_once(':').ok_or("write SRC:DST, such as motd:/etc/motd")?;
+    if from.is_empty() || !to.starts_with('/') {
+        return Err("write SRC:DST, where DST is an absolute path in the image".to_owned());
+    }
+    Ok((from.into(), to.into()))
+}
+
+pub(super) fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+pub(super) fn number_and_path(text: &str) -> Result<(u32, PathBuf), String> {
+    let teach = "write N=PATH, such as 2=/ for partition 2 at the root";
+    let (number, path) = text.split_once('=').ok_or(teach)?;
+    match number.parse() {
+        Ok(number) if number > 0 && path.starts_with('/') => Ok((number, path.into())),
+        _ => Err(teach.to_owned()),
+    }
+}
+
+pub(super) fn preset(name: &str) -> Result<&'static arm_image_presets::Preset, String> {
+    arm_image_presets::find(name).ok_or_else(|| {
+        let names: Vec<_> = arm_image_presets::presets().iter().map(|preset| preset.name).collect();
+        format!("known presets are {}", names.join(", "))
+    })
+}
+
+impl From<Resolv> for ResolvConf {
+    fn from(mode: Resolv) -> Self {
+        match mode {
+            Resolv::Off => ResolvConf::Off,
+            Resolv::CopyHost => ResolvConf::CopyHost,
+            Resolv::BindHost => ResolvConf::BindHost,
+            Resolv::Delete => ResolvConf::Delete,
+        }
+    }
+}
+
+impl From<Isolated> for Isolation {
+    fn from(place: Isolated) -> Self {
+        match place {
+            Isolated::Auto => Isolation::Auto,
+            Isolated::Host => Isolation::Host,
+            Isolated::Guest => Isolation::Guest,
+        }
+    }
+}
+
+impl From<Mapped> for Mapper {
+    fn from(how: Mapped) -> Self {
+        match how {
+            Mapped::Auto => Mapper::Auto,
+            Mapped::Dm => Mapper::Dm,
+            Mapped::Loop => Mapper::Loop,
+        }
+    }
+}
