@@ -64,3 +64,8 @@ const SCRATCH_PREFIX: &str = "arm-image-";
 fn open(path: &Path, operation: &'static str) -> Result<File, Error> {
     File::open(path).map_err(|cause| Error::File { operation, path: path.into(), cause })
 }
+
+/// The README's example is compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
