@@ -56,6 +56,16 @@ pub(crate) fn run(
         }
         Command::Shell(shell) => {
             let enter = enter(shell.enter, around);
+            let mut on = |event: Event<'_>| match event {
+                Event::Output(stream, line) if report.pass_on(stream, line).is_err() => {
+                    ControlFlow::Break(())
+                }
+                Event::Output(..) => asked.flow(),
+                event => {
+                    report.event(event);
+                    asked.flow()
+                }
+            };
             let status = arm_image::shell(&shell.image, &shell.command, &enter, &around.scratch, &mut on)?;
             return Ok(code_of(status));
         }

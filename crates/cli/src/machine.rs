@@ -72,14 +72,8 @@ impl Machine {
         };
         Machine {
             privilege: privilege(),
-            device_mapper: Check::new(
-                "device-mapper",
-                DmMapper::available().map(|()| "/dev/mapper/control answers".to_owned()).map_err(said),
-            ),
-            loop_devices: Check::new(
-                "loop devices",
-                LoopMapper::available().map(|()| "/dev/loop-control answers".to_owned()).map_err(said),
-            ),
+            device_mapper: driver("device-mapper", "/proc/misc", "device-mapper", DmMapper::available),
+            loop_devices: driver("loop devices", "/proc/devices", "loop", LoopMapper::available),
             vfat: filesystem("vfat"),
             ext4: filesystem("ext4"),
             binfmt_misc: Check::new(
@@ -129,8 +123,7 @@ impl Machine {
         let mut missing = Vec::new();
         if !self.privilege.ok {
             missing.push(self.privilege.found.clone());
-        }
-        if !self.device_mapper.ok && !self.loop_devices.ok {
+        } else if !self.device_mapper.ok && !self.loop_devices.ok {
             missing.push(format!("neither device-mapper nor loop devices: {}", self.loop_devices.found));
         }
         for kind in kinds {
@@ -165,8 +158,25 @@ impl Machine {
     }
 }
 
-fn said(error: arm_image_mapper::Error) -> (String, Option<String>) {
-    (crate::chain(&error), error.hint())
+/// Whether a kind of devices can be made; who may not open them is told at least whether the kernel has the driver, which
+/// stands in `list` as `listed` then.
+fn driver(
+    name: &'static str,
+    list: &str,
+    listed: &str,
+    available: fn() -> Result<(), arm_image_mapper::Error>,
+) -> Check {
+    let drivers = fs::read_to_string(list).unwrap_or_default();
+    let listed = drivers.lines().any(|line| line.split_whitespace().next_back() == Some(listed));
+    Check::new(
+        name,
+        match available() {
+            Ok(()) => Ok("can be used".to_owned()),
+            Err(_) if listed && !may_mount() => Err(("the kernel has it, for root".to_owned(), None)),
+            Err(_) if !may_mount() => Err(("the kernel has none, or not loaded".to_owned(), None)),
+            Err(error) => Err((crate::chain(&error), error.hint())),
+        },
+    )
 }
 
 const CAP_SYS_ADMIN: u64 = 1 << 21;

@@ -2,10 +2,10 @@
 
 use std::{
     error::Error as _,
-    io::{IsTerminal, Write, stderr},
+    io::{self, IsTerminal, Write, stderr, stdout},
 };
 
-use arm_image::{Error, Event, Stage};
+use arm_image::{Error, Event, Stage, Stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -78,6 +78,23 @@ impl Report {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Passes a line on to the same stream of ours: what the user's own command says is a result, not progress.
+    /// Fails where the reader of standard output has gone.
+    pub(crate) fn pass_on(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
+        let text = [line, b"\n"].concat();
+        match stream {
+            Stream::Stdout => self.bar.suspend(|| stdout().lock().write_all(&text)),
+            Stream::Stderr if self.form == Progress::Json => {
+                self.event(Event::Output(stream, line));
+                Ok(())
+            }
+            Stream::Stderr => {
+                self.bar.suspend(|| to_stderr(&text));
+                Ok(())
+            }
         }
     }
 

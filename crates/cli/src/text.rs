@@ -148,11 +148,11 @@ pub fn presets_text(as_json: bool) -> String {
         });
         return serde_json::Value::from_iter(rows).to_string();
     }
-    let mut text = format!("{:<14} {:<34} {}\n", "name", "mounts, where fstab does not tell", "what it is");
+    let mut text = format!("{:<18} {:<34} {}\n", "name", "mounts, where fstab does not tell", "what it is");
     for preset in presets {
         let mounts: Vec<_> = preset.mounts.iter().map(|(number, path)| format!("{number}={path}")).collect();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:<14} {:<34} {}", preset.name, mounts.join(" "), preset.description);
+        let _ = writeln!(text, "{:<18} {:<34} {}", preset.name, mounts.join(" "), preset.description);
     }
     text
 }

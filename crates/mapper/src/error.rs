@@ -170,13 +170,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unsupported { driver: "device-mapper", .. } => Some(
-                "load it with `modprobe dm_mod`, or use loop devices with offsets (`LoopMapper`), which need none"
+                "load it with `modprobe dm_mod`, or do without: loop devices serve as well"
                     .into(),
             ),
             Self::Unsupported { .. } => Some("load the driver with `modprobe loop`".into()),
             Self::NoControl { control, minor } => Some(format!(
-                "make it with `mkdir -p /dev/mapper` and `mknod {control} c 10 {minor}`, or use loop devices with \
-                 offsets (`LoopMapper`)"
+                "make it with `mkdir -p /dev/mapper` and `mknod {control} c 10 {minor}`, or do without: loop \
+                 devices serve as well"
             )),
             Self::Control { source, .. }
             | Self::FreeLoop { source }
