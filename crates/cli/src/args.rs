@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Cleanup(Cleanup),
     /// Print the completions for a shell
     Completions(Completions),
+    /// Print the manual page, or write one for each command to a folder
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -344,4 +346,11 @@ pub(crate) struct Cleanup {
 pub(crate) struct Completions {
     /// bash, zsh, fish, elvish or powershell
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image man /usr/local/share/man/man1")]
+pub(crate) struct Man {
+    /// The folder to write the pages to
+    pub(crate) dir: Option<PathBuf>,
 }

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -92,6 +92,7 @@ pub(crate) fn run(
             );
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Man(man) => return manual(man.dir.as_deref()),
     };
     let path = path.display().to_string();
     report.done(&path);
@@ -166,4 +167,24 @@ fn fetch_only(fetch: args::Fetch, around: &Surroundings, on: OnEvent<'_>) -> Res
         Some(output) => arm_image::copy_to(&path, &output).map(|()| output),
         None => Ok(path),
     }
+}
+
+/// The same definitions as the help's, as manual pages.
+fn manual(folder: Option<&Path>) -> Result<ExitCode, Error> {
+    if let Some(folder) = folder {
+        let written = clap_mangen::generate_to(Cli::command(), folder);
+        written.map_err(|cause| Error::File {
+            operation: "write manual pages to",
+            path: folder.into(),
+            cause,
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(|cause| Error::File {
+        operation: "render",
+        path: "the manual page".into(),
+        cause,
+    })?;
+    print(&String::from_utf8_lossy(&page))
 }
