@@ -2,5 +2,6 @@
 
 mod guest;
 pub mod images;
+pub mod program;
 
 pub use guest::{in_guest, serve};
