@@ -1,6 +1,9 @@
 //! A root with a real kernel's ext4 and vfat: what runs in it sees only it, and nothing of it stays.
 //!
 //! The image's programs are one static busybox, the host's own (Debian's `busybox-static`).
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
+#![expect(clippy::print_stdout, reason = "a child tells its parent where it is")]
+#![expect(clippy::print_stderr, reason = "what the image says belongs to the test's output")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};

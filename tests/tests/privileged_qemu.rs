@@ -1,4 +1,5 @@
 //! Programs of another architecture, run through real qemu-user and a real binfmt_misc.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,8 +1,6 @@
 //! Builds in a guest kernel that do not come to their end: a failing step, and signals. Nothing may be left that could be
 //! taken for an image, and nothing that runs.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
-
 use std::fs;
 
 use arm_image_tests::images;

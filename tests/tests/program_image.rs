@@ -1,4 +1,5 @@
 //! What is done to an image without entering it: inspect, fetch, unpack, resize, doctor.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -169,10 +169,9 @@ impl Error {
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsupported { driver: "device-mapper", .. } => Some(
-                "load it with `modprobe dm_mod`, or do without: loop devices serve as well"
-                    .into(),
-            ),
+            Self::Unsupported { driver: "device-mapper", .. } => {
+                Some("load it with `modprobe dm_mod`, or do without: loop devices serve as well".into())
+            }
             Self::Unsupported { .. } => Some("load the driver with `modprobe loop`".into()),
             Self::NoControl { control, minor } => Some(format!(
                 "make it with `mkdir -p /dev/mapper` and `mknod {control} c 10 {minor}`, or do without: loop \
@@ -192,7 +191,8 @@ impl Error {
             }
             Self::ImageAccess => Some("open it for reading, or for reading and writing".into()),
             Self::InUse { .. } => Some(
-                "the kernel releases the device as soon as nobody holds it; do not ship the image before".into(),
+                "the kernel releases the device as soon as nobody holds it; do not ship the image before"
+                    .into(),
             ),
             _ => None,
         }

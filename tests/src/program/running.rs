@@ -45,7 +45,18 @@ impl Running {
     /// Waits for its end.
     pub fn wait(mut self) -> Ended {
         self.stderr.read_to_end(&mut self.seen).unwrap();
-        let output = self.child.wait_with_output().unwrap();
-        Ended(Output { stderr: self.seen, ..output })
+        let mut stdout = Vec::new();
+        self.child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        let status = self.child.wait().unwrap();
+        Ended(Output { status, stdout, stderr: std::mem::take(&mut self.seen) })
+    }
+}
+
+impl Drop for Running {
+    /// A test that fails leaves nothing running: what the program has started ends with it.
+    fn drop(&mut self) {
+        // Either fails only where the program has ended and been waited for already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -84,3 +84,12 @@ impl Terminal {
         status
     }
 }
+
+impl Drop for Terminal {
+    /// A test that fails leaves nothing running: what the program has started ends with it.
+    fn drop(&mut self) {
+        // Either fails only where the program has ended and been waited for already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
