@@ -82,6 +82,54 @@ fn a_source_that_is_not_there_ends_with_4() {
 }
 
 #[test]
+fn what_is_no_file_ends_with_6_and_is_not_waited_for() {
+    let place = Place::new();
+    nix::unistd::mkfifo(&place.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::create_dir(place.path("folder")).unwrap();
+    for name in ["pipe", "folder"] {
+        let build = ["build", "--source", name, "--checksum", "none", "--output", "o.img"];
+        place.run(build).expect(6).says(name);
+        place.run(["inspect", name]).expect(6).says(name);
+        place.run(["unpack", name, "o.img"]).expect(6).says(name);
+    }
+    place.run(["inspect", "missing.img"]).expect(6).says("missing.img");
+    assert_eq!(names_in(&place.work()), ["folder", "pipe"]);
+}
+
+#[test]
+fn mount_points_that_cannot_be_end_with_3_before_anything_is_fetched() {
+    let place = Place::new();
+    let server = Server::new("a.img", Vec::new());
+    let build = |mounts: &[&str]| {
+        let mut arguments = vec!["build", "--source", "", "--checksum", "none", "--run", "true"];
+        let url = server.url("a.img");
+        arguments[2] = &url;
+        for mount in mounts {
+            arguments.extend(["--mount", *mount]);
+        }
+        place.run(arguments).expect(3)
+    };
+    build(&["2=/../.."]).says("/../..");
+    build(&["2=/", "1=/dev/x"]).says("/dev/x");
+    build(&["2=/", "2=/boot"]).says("twice");
+    build(&["2=/", "1=/"]).says("twice");
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn names_that_are_no_utf_8_are_told_as_well_as_can_be() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let odd = std::ffi::OsStr::from_bytes(b"odd\xff.img");
+    fs::copy(images::raspios_arm64_tiny(), place.work().join(odd)).unwrap();
+    let inspect = [std::ffi::OsStr::new("inspect"), odd, "--json".as_ref()];
+    assert!(place.run(inspect).expect(0).stdout().contains("raspberrypi"));
+    let build = ["build", "--source", "x", "--checksum", "none", "--dry-run", "--json", "--output"];
+    let build = build.iter().map(std::ffi::OsStr::new).chain([odd]);
+    assert!(place.run(build).expect(0).stdout().contains("odd"));
+}
+
+#[test]
 fn a_wrong_digest_ends_with_5_and_leaves_nothing_that_could_be_taken_for_the_image() {
     let place = Place::new();
     let content = fs::read(tiny_xz()).unwrap();

@@ -155,7 +155,7 @@ pub(crate) enum OnError {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Steps")]
 pub(crate) struct Steps {
-    /// Run a command line by the image's /bin/sh
+    /// Run a command line by the image's /bin/sh -e
     #[arg(long, value_name = "COMMAND")]
     pub(crate) run: Vec<String>,
     /// Run a script of this machine inside the image
@@ -268,8 +268,12 @@ pub(crate) struct Fetch {
     /// Copy it here too, and print this path
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) cache: Cache,
+    /// Where downloads are kept [default: as for build]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Use only what the cache holds
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -294,7 +298,8 @@ pub(crate) struct Resize {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The image is changed in place. The exit code is the command's.
+The image is changed in place. The exit code is the command's; its input is
+empty, and its output comes line by line.
 
 Example:
   arm-image shell card.img -- apt-get install -y vim")]

@@ -43,7 +43,11 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
     let partial = Partial::create(&plan.output, Some(&source))?;
     let made = unpack(&source, partial.file(), on).and_then(|()| customise(plan, &partial, scratch, on));
     match made {
-        Ok(()) => partial.finish(plan.owner),
+        Ok(()) => {
+            // The last moment at which the caller may change its mind.
+            tell(on, Event::Waiting)?;
+            partial.finish(plan.owner)
+        }
         Err(error) if plan.keep_on_error && !matches!(error, Error::Cancelled) => {
             let kept = partial.keep();
             let note = format!("the unfinished image stays at {}", kept.display());
@@ -57,6 +61,13 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
 
 /// Finds the mistakes that can be found before anything is fetched.
 fn check(plan: &Plan) -> Result<(), Error> {
+    if let Source::Path(path) = &plan.source {
+        // That it is not there is for fetching to tell; a pipe would only wait for its other end.
+        if path.exists() {
+            crate::open(path)?;
+        }
+    }
+    plan.enter.check()?;
     for step in &plan.steps {
         let (Step::Script { path, .. } | Step::Copy { from: path, .. }) = step else { continue };
         if let Err(cause) = path.symlink_metadata() {
@@ -103,7 +114,7 @@ pub fn fetch(
 /// Where the archive is damaged or of a kind that cannot be unpacked, or the output cannot be written.
 pub fn unpack(path: &Path, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
     tell(on, Event::Stage(Stage::Unpack, &format!("unpacking {}", path.display())))?;
-    let input = crate::open(path, "open")?;
+    let input = crate::open(path)?;
     let unpacked =
         arm_image_decompress::unpack(&input, output, &mut |done, total| on(Event::Bytes(done, total)))
             .map_err(|cause| Error::Unpack { path: path.into(), cause })?;
@@ -116,7 +127,8 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
     }
     tell(on, Event::Stage(Stage::Inspect, "reading the image's table and files"))?;
     let grown = plan.size.map(|size| grow_table(partial.path(), size, on)).transpose()?;
-    let image = examine(partial.path(), partial.file(), &plan.enter)?;
+    // By its source's name: that is the one the user knows, and the one that hints at what it is.
+    let image = examine(Path::new(&plan.source.to_string()), partial.file(), &plan.enter)?;
     if let (Some(number), true) = (grown, plan.steps.is_empty()) {
         // Nothing is run, so nothing needs to be entered.
         return place::grow(partial.path(), &grow_job(&image, &plan.enter, number), &plan.enter, scratch, on);
@@ -134,7 +146,7 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
 /// later, when it is mapped.
 pub(crate) fn grow_table(path: &Path, size: Size, on: OnEvent<'_>) -> Result<u32, Error> {
     let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
-    let mut file = crate::open(path, "open")?;
+    let mut file = crate::open(path)?;
     let length = file.metadata().map(|metadata| metadata.len());
     let current = length.map_err(|cause| Error::File { operation: "look at", path: path.into(), cause })?;
     // Tables count in sectors; a size that is no whole number of them is rounded up.

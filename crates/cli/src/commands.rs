@@ -1,7 +1,7 @@
 //! The subcommands: from arguments to a library call, and from its result to standard output.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -66,11 +66,18 @@ pub(crate) fn run(
                     asked.flow()
                 }
             };
+            if shell.command.is_empty() && !io::stdin().is_terminal() {
+                return Err(Error::Plan {
+                    problem: "there is no terminal for a shell".to_owned(),
+                    hint: "give a command after --".to_owned(),
+                });
+            }
             let status = arm_image::shell(&shell.image, &shell.command, &enter, &around.scratch, &mut on)?;
             return Ok(code_of(status));
         }
         Command::Map(map) => {
-            let status = arm_image::map(&map.image, &map.command, map.mapper.into(), &around.search)?;
+            let status =
+                arm_image::map(&map.image, &map.command, map.mapper.into(), &around.search, &mut on)?;
             return Ok(code_of(status));
         }
         Command::Presets(listing) => return print(&arm_image::presets_text(listing.json)),
@@ -161,8 +168,8 @@ fn print(text: &str) -> Result<ExitCode, Error> {
 }
 
 fn fetch_only(fetch: args::Fetch, around: &Surroundings, on: OnEvent<'_>) -> Result<PathBuf, Error> {
-    let cache = fetch.cache.cache_dir.unwrap_or_else(|| around.cache.clone());
-    let path = arm_image::fetch(&fetch.source, &fetch.checksum, &cache, fetch.cache.offline, on)?;
+    let cache = fetch.cache_dir.unwrap_or_else(|| around.cache.clone());
+    let path = arm_image::fetch(&fetch.source, &fetch.checksum, &cache, fetch.offline, on)?;
     match fetch.output {
         Some(output) => arm_image::copy_to(&path, &output).map(|()| output),
         None => Ok(path),

@@ -19,6 +19,15 @@ pub enum Error {
     /// The image was not to be had or did not verify.
     #[error(transparent)]
     Fetch(#[from] arm_image_fetch::Error),
+    /// The image or archive could not be opened.
+    #[error("failed to open `{path}`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
     /// The archive did not unpack.
     #[error("failed to unpack `{path}`")]
     Unpack {
@@ -194,7 +203,9 @@ impl Error {
             Error::Plan { .. } => 3,
             Error::Fetch(error) if error.is_checksum() => 5,
             Error::Fetch(_) => 4,
-            Error::Unpack { .. }
+            Error::Partition { cause: arm_image_partition::Error::Shrink { .. }, .. } => 3,
+            Error::Open { .. }
+            | Error::Unpack { .. }
             | Error::Partition { .. }
             | Error::NotGrowable { .. }
             | Error::NotEnterable { .. } => 6,
@@ -227,13 +238,16 @@ impl Error {
             Error::NoPlace { .. } => {
                 Some("`arm-image doctor` tells what is missing and what mends it".to_owned())
             }
-            Error::Step { cause, .. } => cause.hint(),
+            Error::Step { cause, .. } => cause
+                .hint()
+                .or_else(|| Some("`--on-error keep` leaves the unfinished image to look at".to_owned())),
             Error::Conversation { console, .. } if !console.is_empty() => {
                 Some(format!("the guest's kernel said: {console}"))
             }
             Error::Both { first, .. } => first.hint(),
             Error::CleanUp { cause } => cause.hint(),
-            Error::NotEnterable { .. }
+            Error::Open { .. }
+            | Error::NotEnterable { .. }
             | Error::Conversation { .. }
             | Error::File { .. }
             | Error::Cancelled => None,
@@ -276,11 +290,10 @@ impl Error {
 
 /// `error` and its causes on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text += &format!(": {next}");
-        cause = next.source();
-    }
-    text
+    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// What caused `error`, what caused that, and so on, each as text.
+pub fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = String> {
+    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string)
 }

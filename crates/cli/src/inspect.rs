@@ -11,12 +11,13 @@ use arm_image_presets::{self as presets, OsRelease, Preset, RootReader, fstab};
 use arm_image_qemu::Arch;
 use serde::Serialize;
 
-use crate::{Enter, Error, Event, OnEvent, Stage};
+use crate::{Enter, Error, Event, OnEvent, Stage, plan::is_private};
 
 /// What [`inspect`] found. It serialises to the JSON of `arm-image inspect --json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
-    /// The file that was looked at.
+    /// The file that was looked at; bytes that are no UTF-8 are replaced in the JSON.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// The size of the image, in bytes.
     pub size: u64,
@@ -56,6 +57,7 @@ pub struct Part {
     /// The partition's own UUID.
     pub partuuid: String,
     /// Where the image mounts it.
+    #[serde(serialize_with = "lossy_if_any")]
     pub mount: Option<PathBuf>,
 }
 
@@ -74,6 +76,15 @@ fn as_text<S: serde::Serializer>(arch: &Option<Arch>, to: S) -> Result<S::Ok, S:
     arch.map(|arch| arch.to_string()).serialize(to)
 }
 
+fn lossy<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
+fn lossy_if_any<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.display().to_string()).serialize(to)
+}
+
 fn name_only<S: serde::Serializer>(preset: &Option<&'static Preset>, to: S) -> Result<S::Ok, S::Error> {
     preset.map(|preset| preset.name).serialize(to)
 }
@@ -86,7 +97,7 @@ fn name_only<S: serde::Serializer>(preset: &Option<&'static Preset>, to: S) -> R
 ///
 /// Where the file cannot be read or unpacked or holds no partition table. What cannot be found inside is left out.
 pub fn inspect(path: &Path, scratch: &Path, on: OnEvent<'_>) -> Result<Inspection, Error> {
-    let mut image = crate::open(path, "open")?;
+    let mut image = crate::open(path)?;
     let mut head = Vec::new();
     let read = |cause| Error::File { operation: "read", path: path.into(), cause };
     (&image).take(arm_image_decompress::HEAD as u64).read_to_end(&mut head).map_err(read)?;
@@ -137,7 +148,7 @@ pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<In
     if let Some(inside) = inside {
         if mounts.is_empty() {
             mounts = fstab::resolve(&inside.fstab, &candidates(&found, &systems));
-            mounts.retain(|(_, target)| target != Path::new("/"));
+            mounts.retain(|(_, target)| target != Path::new("/") && !is_private(target));
             mounts.push((inside.number, "/".into()));
         }
         inspection.arch = inspection.arch.or(inside.arch);

@@ -2,19 +2,27 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Child, Command, ExitStatus},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
 use crate::{
-    Enter, Error, Event, OnEvent, Size, build,
+    Enter, Error, Event, Isolation, OnEvent, Size, build,
     inspect::examine,
     output::Partial,
     place::{self, JobPart},
     plan::Mapper,
 };
+
+/// How often a silent command lets the caller look up.
+const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Unpacks `archive` to `output`, which gets its name only when it is whole.
 ///
@@ -22,7 +30,7 @@ use crate::{
 ///
 /// As [`unpack`](crate::unpack), and where `output` is the archive itself or no file.
 pub fn unpack_to(archive: &Path, output: &Path, on: OnEvent<'_>) -> Result<(), Error> {
-    crate::open(archive, "open")?;
+    crate::open(archive)?;
     let partial = Partial::create(output, Some(archive))?;
     crate::unpack(archive, partial.file(), on)?;
     partial.finish(None)
@@ -37,8 +45,13 @@ pub fn unpack_to(archive: &Path, output: &Path, on: OnEvent<'_>) -> Result<(), E
 ///
 /// Where the table cannot be grown; nothing is changed then. Where growing the file system fails.
 pub fn resize(path: &Path, size: Size, enter: &Enter, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> {
+    let _lock = lock(path)?;
+    if enter.isolation != Isolation::Auto {
+        // Told before anything is changed; `Auto` may end with the table alone.
+        place::choose(enter, &[], None)?;
+    }
     let number = build::grow_table(path, size, on)?;
-    let image = examine(path, &crate::open(path, "open")?, &Enter::default())?;
+    let image = examine(path, &crate::open(path)?, &Enter::default())?;
     let job = build::grow_job(&image, enter, number);
     match place::grow(path, &job, enter, scratch, on) {
         Err(Error::NoPlace { missing, .. }) => {
@@ -63,7 +76,9 @@ pub fn shell(
     scratch: &Path,
     on: OnEvent<'_>,
 ) -> Result<ExitStatus, Error> {
-    let image = examine(path, &crate::open(path, "open")?, enter)?;
+    enter.check()?;
+    let _lock = lock(path)?;
+    let image = examine(path, &crate::open(path)?, enter)?;
     let job = build::job(&image, enter, None)?;
     place::with_root(path, &job, enter, scratch, on, |root, on| {
         let terminal = command.is_empty();
@@ -88,12 +103,14 @@ pub fn map(
     command: &[OsString],
     mapper: Mapper,
     search: &[PathBuf],
+    on: OnEvent<'_>,
 ) -> Result<ExitStatus, Error> {
     let machine = crate::Machine::look(search);
     if !machine.privilege.ok {
         let missing = vec![machine.privilege.found];
         return Err(Error::NoPlace { isolation: crate::Isolation::Host, missing });
     }
+    let _lock = lock(path)?;
     let image = fs::OpenOptions::new().read(true).write(true).open(path);
     let image =
         image.map_err(|cause| Error::File { operation: "open for writing", path: path.into(), cause })?;
@@ -108,12 +125,39 @@ pub fn map(
     };
     place::with_devices(&image, &parts, mapper, |mapped| {
         let devices = parts.iter().zip(mapped.paths());
-        let status = Command::new(program)
+        let child = Command::new(program)
             .args(arguments)
             .envs(devices.map(|(part, device)| (format!("PART{}", part.number), device)))
-            .status();
-        status.map_err(|cause| Error::File { operation: "run", path: program.into(), cause })
+            .spawn();
+        let failed = |cause| Error::File { operation: "run", path: program.into(), cause };
+        wait(child.map_err(failed)?, on).map_err(failed)
     })
+}
+
+/// Waits for `child`; passes the wish to stop on to it, and waits for what it makes of that.
+fn wait(mut child: Child, on: OnEvent<'_>) -> io::Result<ExitStatus> {
+    let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+    let mut asked = false;
+    while poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&LOOK_UP))? == 0 {
+        if on(Event::Waiting).is_break() && !asked {
+            asked = true;
+            pidfd_send_signal(&process, Signal::TERM)?;
+        }
+    }
+    child.wait()
+}
+
+/// Holds the image, so that no two of us change it at once.
+fn lock(path: &Path) -> Result<File, Error> {
+    let image = crate::open(path)?;
+    match image.try_lock() {
+        Ok(()) => Ok(image),
+        Err(TryLockError::WouldBlock) => Err(Error::Plan {
+            problem: format!("`{}` is being changed by another arm-image", path.display()),
+            hint: "wait for it to end".to_owned(),
+        }),
+        Err(TryLockError::Error(cause)) => Err(Error::File { operation: "lock", path: path.into(), cause }),
+    }
 }
 
 /// Copies the file at `from` to `output`, which gets its name only when it is whole.
@@ -123,7 +167,7 @@ pub fn map(
 /// Where either cannot be read or written.
 pub fn copy_to(from: &Path, output: &Path) -> Result<(), Error> {
     let partial = Partial::create(output, Some(from))?;
-    let mut source = crate::open(from, "open")?;
+    let mut source = crate::open(from)?;
     let copied = io::copy(&mut source, &mut partial.file() as &mut &File);
     copied.map_err(|cause| Error::File { operation: "write", path: output.into(), cause })?;
     partial.finish(None)

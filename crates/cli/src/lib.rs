@@ -44,10 +44,15 @@ mod size;
 mod sweep;
 mod text;
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileTypeExt,
+    path::Path,
+};
 
 pub use build::{build, fetch, unpack};
-pub use error::{Causes, Error, FailedCommand, chain};
+pub use error::{Causes, Error, FailedCommand, causes, chain};
 pub use event::{Event, OnEvent, Stage, Stream};
 pub use inspect::{Inspection, Os, Part, inspect};
 pub use jobs::{copy_to, map, resize, shell, unpack_to};
@@ -61,8 +66,17 @@ pub use text::presets_text;
 /// How the names of this library's temporary folders begin.
 const SCRATCH_PREFIX: &str = "arm-image-";
 
-fn open(path: &Path, operation: &'static str) -> Result<File, Error> {
-    File::open(path).map_err(|cause| Error::File { operation, path: path.into(), cause })
+/// Opens a file or block device for reading. Anything else is refused at once: a pipe would wait for its other end.
+fn open(path: &Path) -> Result<File, Error> {
+    let failed = |cause| Error::Open { path: path.into(), cause };
+    let kind = fs::metadata(path).map_err(failed)?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is neither a file nor a block device",
+        )));
+    }
+    File::open(path).map_err(failed)
 }
 
 /// The README's example is compiled and run with the documentation's.

@@ -25,22 +25,24 @@ fn main() -> ExitCode {
     let asked = match Asked::listen() {
         Ok(asked) => asked,
         Err(cause) => {
-            report.error(&arm_image::Error::File {
+            let error = arm_image::Error::File {
                 operation: "listen to signals in",
                 path: "this process".into(),
                 cause,
-            });
-            return ExitCode::from(1);
+            };
+            report.error(&error, error.exit_code());
+            return ExitCode::from(error.exit_code());
         }
     };
     match commands::run(cli.command, &matches, &surroundings, &mut report, &asked) {
         Ok(code) => code,
         Err(error) => {
-            report.error(&error);
-            match asked.signal() {
-                Some(number) if error.is_cancelled() => ExitCode::from(128 + number),
-                _ => ExitCode::from(error.exit_code()),
-            }
+            let code = match asked.signal() {
+                Some(number) if error.is_cancelled() => 128 + number,
+                _ => error.exit_code(),
+            };
+            report.error(&error, code);
+            ExitCode::from(code)
         }
     }
 }

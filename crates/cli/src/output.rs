@@ -2,9 +2,11 @@
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, TryLockError},
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, chown},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 use crate::Error;
 
@@ -34,10 +36,22 @@ impl Partial {
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
+        // A link at this name would lead to a file that is not ours to empty, a pipe to nothing at all.
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
         let opened = options.open(&path).map_err(file("create", &path))?;
+        let found = opened.metadata().map_err(file("look at", &path))?;
+        if !found.is_file() || source.is_some_and(|source| same(source, &found)) {
+            return Err(Error::Plan {
+                problem: format!(
+                    "the build needs the name `{}`, which is the source or no file",
+                    path.display()
+                ),
+                hint: "rename that, or give another --output".to_owned(),
+            });
+        }
         match opened.try_lock() {
             // The build that held the lock until now has removed or renamed the file: it is not at this path any more.
-            Ok(()) if !same(&path, &opened.metadata().map_err(file("look at", &path))?) => {
+            Ok(()) if !same(&path, &found) => {
                 return Self::create(output, source);
             }
             Ok(()) => {}
@@ -172,6 +186,13 @@ mod tests {
         std::os::unix::fs::symlink(&source, &link).unwrap();
         assert!(Partial::create(&link, Some(&source)).is_err());
         assert!(Partial::create(folder.path(), None).is_err());
+        // Neither is a file that bears the name of the unfinished image.
+        let partial = folder.path().join("other.partial");
+        fs::hard_link(&source, &partial).unwrap();
+        assert!(Partial::create(&folder.path().join("other"), Some(&source)).is_err());
+        assert!(partial.exists());
+        std::os::unix::fs::symlink(&source, folder.path().join("third.partial")).unwrap();
+        assert!(Partial::create(&folder.path().join("third"), None).is_err());
         assert_eq!(fs::read(&source).unwrap(), b"source");
     }
 }

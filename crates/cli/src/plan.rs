@@ -1,6 +1,6 @@
 //! What a build is to do, as plain data.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use arm_image_chroot::ResolvConf;
 use arm_image_fetch::{Checksum, Source};
@@ -8,7 +8,7 @@ use arm_image_presets::Preset;
 use arm_image_qemu::Arch;
 use serde::{Deserialize, Serialize};
 
-use crate::Size;
+use crate::{Error, Size};
 
 /// Everything that [`build`](crate::build) needs to know.
 ///
@@ -74,6 +74,34 @@ pub struct Enter {
     pub isolation: Isolation,
     /// How partitions become block devices.
     pub mapper: Mapper,
+}
+
+impl Enter {
+    /// Finds mount points that cannot be.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (index, (number, target)) in self.mounts.iter().enumerate() {
+            let refused = |problem: String| Error::Plan {
+                problem,
+                hint: "write --mount N=PATH, such as --mount 2=/ --mount 1=/boot/firmware".to_owned(),
+            };
+            let clean = target.is_absolute() && !target.components().any(|part| part == Component::ParentDir);
+            if !clean || is_private(target) {
+                return Err(refused(format!(
+                    "partition {number} cannot be mounted at `{}`",
+                    target.display()
+                )));
+            }
+            if self.mounts[..index].iter().any(|(other, place)| other == number || place == target) {
+                return Err(refused(format!("partition {number} or `{}` is named twice", target.display())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `target` is in one of the folders that every chroot gets of its own.
+pub(crate) fn is_private(target: &Path) -> bool {
+    ["/dev", "/proc", "/run", "/sys", "/tmp"].iter().any(|folder| target.starts_with(folder))
 }
 
 /// Where the privileged half of the work runs.

@@ -1,9 +1,6 @@
 //! What the person at the terminal, or the program behind a pipe, sees of the work.
 
-use std::{
-    error::Error as _,
-    io::{self, IsTerminal, Write, stderr, stdout},
-};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 
 use arm_image::{Error, Event, Stage, Stream};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -140,25 +137,21 @@ impl Report {
         self.json(&json!({"event": "done", "path": path}));
     }
 
-    /// Tells an error: what, why, and what to do.
-    pub(crate) fn error(&mut self, error: &Error) {
+    /// Tells an error: what, why, and what to do; the program ends with `code`.
+    pub(crate) fn error(&mut self, error: &Error, code: u8) {
         self.bar.finish_and_clear();
-        let mut causes = Vec::new();
-        let mut cause = error.source();
-        while let Some(next) = cause {
-            causes.push(next.to_string());
-            cause = next.source();
-        }
+        let causes: Vec<_> = arm_image::causes(error).collect();
         let failed = error.failed_command();
         if self.form == Progress::Json {
             self.json(&json!({
                 "event": "error",
-                "code": error.exit_code(),
+                "code": code,
                 "message": error.to_string(),
                 "causes": causes,
                 "hint": error.hint(),
                 "status": failed.map(|failed| failed.code),
                 "stderr": failed.map(|failed| failed.stderr),
+                "then": error.then().map(|then| arm_image::chain(then)),
             }));
             return;
         }

@@ -1,6 +1,11 @@
 //! Results in words and as JSON.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    path::Path,
+};
+
+use arm_image_chroot::ResolvConf;
 
 use serde_json::json;
 
@@ -9,7 +14,7 @@ use crate::{Inspection, Isolation, Machine, Mapper, Plan, Step, size::humane};
 impl Inspection {
     /// The JSON of `arm-image inspect --json`, on one line.
     pub fn to_json(&self) -> String {
-        // A structure of texts and numbers always serialises.
+        // A structure of texts and numbers always serialises: paths are written lossily.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -65,16 +70,21 @@ impl Plan {
         json!({
             "source": self.source.to_string(),
             "checksum": self.checksum.to_string(),
-            "output": self.output,
+            "output": lossy(&self.output),
             "size": self.size,
-            "mounts": enter.mounts,
+            "mounts": enter.mounts.iter().map(|(number, path)| (number, lossy(path))).collect::<Vec<_>>(),
             "arch": enter.arch.map(|arch| arch.to_string()),
             "preset": enter.preset.map(|preset| preset.name),
-            "qemu_binary": enter.qemu,
-            "resolv_conf": format!("{:?}", enter.resolv_conf),
+            "qemu_binary": enter.qemu.as_deref().map(lossy),
+            "resolv_conf": match enter.resolv_conf {
+                ResolvConf::Off => "off",
+                ResolvConf::CopyHost => "copy-host",
+                ResolvConf::BindHost => "bind-host",
+                ResolvConf::Delete => "delete",
+            },
             "isolation": enter.isolation,
             "mapper": enter.mapper,
-            "cache": self.cache,
+            "cache": self.cache.as_deref().map(lossy),
             "offline": self.offline,
             "steps": steps,
         })
@@ -82,11 +92,16 @@ impl Plan {
     }
 }
 
+/// JSON has no way to write bytes that are no UTF-8.
+fn lossy(path: &Path) -> String {
+    path.display().to_string()
+}
+
 fn step_json(step: &Step) -> serde_json::Value {
     match step {
         Step::Run { line, env } => json!({"run": line, "env": env}),
-        Step::Script { path, env } => json!({"script": path, "env": env}),
-        Step::Copy { from, to } => json!({"copy": from, "to": to}),
+        Step::Script { path, env } => json!({"script": lossy(path), "env": env}),
+        Step::Copy { from, to } => json!({"copy": lossy(from), "to": lossy(to)}),
     }
 }
 

@@ -143,11 +143,6 @@ fn read(root: &mut dyn ChrootRunner, path: &Path, to: &str) -> Result<(), arm_im
 }
 
 fn failed(error: &Error) -> Reply {
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        causes.push(next.to_string());
-        cause = next.source();
-    }
+    let causes = crate::causes(error).collect();
     Reply::Failed { message: error.to_string(), causes, hint: error.hint(), code: error.exit_code() }
 }

@@ -36,7 +36,7 @@ pub(super) fn with_root<T>(
     let (mut remote, job) = Remote::start(path, job, enter, scratch, on)?;
     tell(on, Event::Stage(Stage::Mount, "mounting the image's partitions"))?;
     remote.ask(&Request::Open(job), on)?;
-    let outcome = work(&mut remote, on);
+    let outcome = if remote.cancelled { Err(Error::Cancelled) } else { work(&mut remote, on) };
     // Taken down even if the caller has had enough: the file systems have to be whole.
     let told = on(Event::Stage(Stage::Finish, "taking everything down"));
     let closed = remote.ask(&Request::Close, &mut |_| ControlFlow::Continue(())).and_then(|_| remote.end());
@@ -54,7 +54,9 @@ pub(super) fn grow_only(
 ) -> Result<(), Error> {
     let (mut remote, job) = Remote::start(path, job, enter, scratch, on)?;
     remote.ask(&Request::Grow(job), on)?;
-    remote.end()
+    let cancelled = remote.cancelled;
+    remote.end()?;
+    if cancelled { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 /// The guest, as something that runs commands in an image.
@@ -62,6 +64,8 @@ struct Remote {
     guest: Guest,
     conversation: Conversation,
     folder: Scratch,
+    /// Whether the caller has had enough while something was done that cannot be cut short.
+    cancelled: bool,
     /// How many files have passed through the folder: each gets a name of its own, as the guest caches what it has seen.
     files: u64,
 }
@@ -100,15 +104,20 @@ impl Remote {
         let mut guest = builder.start()?;
         let conversation = Conversation::over(guest.channel())
             .map_err(|cause| Error::Conversation { cause, console: String::new() })?;
-        Ok((Remote { guest, conversation, folder, files: 0 }, job))
+        Ok((Remote { guest, conversation, folder, cancelled: false, files: 0 }, job))
     }
 
     /// Asks, and waits for the last word, passing notes on.
     fn ask(&mut self, request: &Request, on: OnEvent<'_>) -> Result<Reply, Error> {
-        let mut tick = |said: Said<'_>| match said {
-            Said::Note(note) => on(Event::Note(note)),
-            Said::Line(..) => ControlFlow::Continue(()),
-            Said::Waiting => on(Event::Waiting),
+        let cancelled = &mut self.cancelled;
+        let mut tick = |said: Said<'_>| {
+            let flow = match said {
+                Said::Note(note) => on(Event::Note(note)),
+                Said::Line(..) => ControlFlow::Continue(()),
+                Said::Waiting => on(Event::Waiting),
+            };
+            *cancelled |= flow.is_break();
+            flow
         };
         match self.conversation.exchange(request, &mut tick) {
             Ok(Reply::Failed { message, causes, hint, code }) => {
@@ -176,8 +185,13 @@ impl ChrootRunner for Remote {
         let reply = if terminal {
             let line =
                 self.guest.terminal().try_clone().map_err(|source| terminal::failed(command, source))?;
-            terminal::lend(&line, |window| self.ask_for_chroot(&run(Some(window)), tick))
-                .map_err(|source| terminal::failed(command, source))??
+            terminal::lend(&line, |window, hung_up| {
+                self.ask_for_chroot(&run(Some(window)), &mut |output| match hung_up() {
+                    true => ControlFlow::Break(()),
+                    false => tick(output),
+                })
+            })
+            .map_err(|source| terminal::failed(command, source))??
         } else {
             self.ask_for_chroot(&run(None), tick)?
         };

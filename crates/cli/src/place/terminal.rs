@@ -33,17 +33,17 @@ pub(super) struct Window {
     columns: u16,
 }
 
-/// On the host: lends the terminal on standard input and output to `line` for as long as `work` runs, and gives `work`
-/// the size of its window.
-pub(super) fn lend<T>(line: &UnixStream, work: impl FnOnce(Window) -> T) -> io::Result<T> {
+/// On the host: lends the terminal on standard input and output to `line` for as long as `work` runs. `work` is given the
+/// size of its window, and what tells whether there will be no more keys.
+pub(super) fn lend<T>(line: &UnixStream, work: impl FnOnce(Window, &dyn Fn() -> bool) -> T) -> io::Result<T> {
     let size = tcgetwinsize(stdin())?;
     line.set_read_timeout(Some(LINE_LOOK_UP))?;
     let _raw = Raw::take()?;
     let done = AtomicBool::new(false);
     Ok(thread::scope(|scope| {
-        scope.spawn(|| pass_keys(line, &done));
+        let keys = scope.spawn(|| pass_keys(line, &done));
         scope.spawn(|| pass_picture(line, &done));
-        let value = work(Window { rows: size.ws_row, columns: size.ws_col });
+        let value = work(Window { rows: size.ws_row, columns: size.ws_col }, &|| keys.is_finished());
         done.store(true, Ordering::Relaxed);
         value
     }))
