@@ -28,8 +28,8 @@
 //! # What is left behind
 //!
 //! Nothing, however the process ends: devices, mounts, processes and the guest are owned by open files. What has to be
-//! a name (an entry of `binfmt_misc`, a temporary folder, `OUTPUT.partial`) is swept by the next [`build`] and by
-//! [`sweep`].
+//! a name (an entry of `binfmt_misc`, a temporary folder) is swept by the next [`build`] and by [`sweep`];
+//! `OUTPUT.partial` is overwritten by the next build to that output.
 
 mod build;
 mod error;
