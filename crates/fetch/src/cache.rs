@@ -1,11 +1,16 @@
-//! Where downloads are kept.
+//! Where downloads are kept, and what is made of them.
 //!
-//! For each key, a folder holds up to four files:
+//! For each key, a folder holds these files, or some of them:
 //!
 //! * `KEY`: the bytes. Under this name they are complete, synced, and verified where a digest is known.
-//! * `KEY.partial`: a download under way, or one that was killed. The next one starts it afresh.
-//! * `KEY.json`: where the bytes came from, and their size and time of change when they were verified.
-//! * `KEY.lock`: held by `flock` by whoever looks at the other three. Never deleted: another may be waiting for it.
+//! * `KEY.json`: where the bytes came from, and their size and time of change when they were verified. Its own time of
+//!   change is when the entry was last used.
+//! * `KEY.partial`: a download under way, or one that broke off, with `KEY.partial.json`: where its bytes come from.
+//! * `KEY.unpacked`: the image that was unpacked from the bytes, with a `.json`, a `.partial` and a `.lock` of its own.
+//! * `KEY.lock`: held by `flock` by whoever looks at the others. Never deleted but by [`Cache::clean`], which holds it
+//!   then: whoever waited for it notices, and takes the new one.
+//!
+//! A file that is in use is locked itself, shared; it is not cleaned away then.
 //!
 //! `KEY` is `sha256-HEX` (or another algorithm) of the bytes, or `url-HEX` with the SHA-256 of the URL where the digest of
 //! the bytes is not known.
@@ -15,17 +20,27 @@
 //! removed if it is wrong.
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::Url;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::digest::{Algorithm, Digest, Hasher};
-use crate::{Error, Tick, flow, local};
+use crate::{Error, Tick, flow};
+
+mod clean;
+mod entry;
+mod key;
+mod partial;
+mod unpacked;
+
+pub use clean::CacheEntry;
+pub(crate) use entry::{Entry, Stamp};
+pub use key::Key;
+pub(crate) use partial::{Keep, Partial};
+pub use unpacked::Unpacking;
 
 /// How often a tick is called while another process holds an entry.
 const PULSE: Duration = Duration::from_millis(100);
@@ -36,6 +51,7 @@ const PULSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
+    owner: Option<(u32, u32)>,
 }
 
 impl Cache {
@@ -45,9 +61,38 @@ impl Cache {
     ///
     /// [`Error::Write`] if it cannot be made.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
-        let folder = folder.into();
-        match fs::create_dir_all(&folder) {
-            Ok(()) => Ok(Self { folder }),
+        Self::make(folder.into(), None)
+    }
+
+    /// As [`open`](Self::open), and gives every folder and file that it makes to a user and a group, by their numbers.
+    ///
+    /// For a program that runs as root on behalf of an ordinary user, whose cache it is: under sudo, that is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`] if it cannot be made or given away; who is not root cannot give anything away.
+    pub fn open_owned(folder: impl Into<PathBuf>, user: u32, group: u32) -> Result<Self, Error> {
+        Self::make(folder.into(), Some((user, group)))
+    }
+
+    fn make(folder: PathBuf, owner: Option<(u32, u32)>) -> Result<Self, Error> {
+        let missing: Vec<&Path> =
+            folder.ancestors().take_while(|each| !each.as_os_str().is_empty() && !each.exists()).collect();
+        let make = || {
+            for each in missing.iter().rev() {
+                match fs::create_dir(each) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    Err(_) => continue,
+                    Ok(()) => {}
+                }
+                if let Some((user, group)) = owner {
+                    std::os::unix::fs::lchown(each, Some(user), Some(group))?;
+                }
+            }
+            if folder.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+        };
+        match make() {
+            Ok(()) => Ok(Self { folder, owner }),
             Err(source) => Err(Error::Write { path: folder, source }),
         }
     }
@@ -60,26 +105,74 @@ impl Cache {
 
     /// Takes `key` for this caller alone; while another has it, calls `tick` with the bytes that one has so far.
     pub(crate) fn lock(&self, key: &Key, tick: Tick<'_>) -> Result<Entry, Error> {
-        let path = self.folder.join(&key.0);
-        let lock_path = beside(&path, "lock");
-        let fail = |source| Error::Lock { path: lock_path.clone(), source };
-        let lock = File::options().create(true).append(true).open(&lock_path).map_err(fail)?;
+        let path = self.path(key);
         let before = Stamp::of(&path);
+        let lock = self.acquire(&path, tick)?;
+        let is_fresh = Stamp::of(&path) != before;
+        Ok(Entry::new(self.clone(), path, is_fresh, lock))
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.folder.join(key.as_str())
+    }
+
+    /// Waits for the lock of whoever makes `path`.
+    fn acquire(&self, path: &Path, tick: Tick<'_>) -> Result<File, Error> {
         loop {
+            if let Some(lock) = self.try_acquire(path)? {
+                return Ok(lock);
+            }
+            let done = fs::metadata(beside(path, "partial")).map_or(0, |about| about.len());
+            flow::tick(tick, done, None)?;
+            // flock can wait, but not for a lock and a cancellation at once.
+            std::thread::sleep(PULSE);
+        }
+    }
+
+    /// The lock of whoever makes `path`; `None` while another has it.
+    fn try_acquire(&self, path: &Path) -> Result<Option<File>, Error> {
+        let path = beside(path, "lock");
+        let fail = |source| Error::Lock { path: path.clone(), source };
+        loop {
+            let lock = self.create(&path, OpenOptions::new().append(true)).map_err(fail)?;
             match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {
-                    let done = fs::metadata(beside(&path, "partial")).map_or(0, |about| about.len());
-                    flow::tick(tick, done, None)?;
-                    // flock can wait, but not for a lock and a cancellation at once.
-                    std::thread::sleep(PULSE);
-                }
+                // One that was deleted in between guards nothing any more.
+                Ok(()) if !is_at(&lock, &path) => {}
+                Ok(()) => return Ok(Some(lock)),
+                Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(source)) => return Err(fail(source)),
             }
         }
-        let is_fresh = Stamp::of(&path) != before;
-        Ok(Entry { path, is_fresh, _lock: lock })
     }
+
+    /// Opens `path`, which is made if it is not there, and given to the owner.
+    ///
+    /// A symbolic link there is refused: a program with more rights than the folder's owner must not be led elsewhere.
+    pub(crate) fn create(&self, path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+        let file = options.create(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+        if let Some((user, group)) = self.owner {
+            let about = file.metadata()?;
+            if (about.uid(), about.gid()) != (user, group) {
+                std::os::unix::fs::fchown(&file, Some(user), Some(group))?;
+            }
+        }
+        Ok(file)
+    }
+
+    /// Writes `value` to `path` at once: a reader finds the old text or the new.
+    pub(crate) fn write_json(&self, path: &Path, value: &impl Serialize) -> io::Result<()> {
+        let new = beside(path, "new");
+        let mut file = self.create(&new, OpenOptions::new().write(true).truncate(true))?;
+        file.write_all(&serde_json::to_vec(value)?)?;
+        fs::rename(new, path)
+    }
+}
+
+/// Whether `file` is still what stands at `path`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |about: &fs::Metadata| (about.dev(), about.ino());
+    let pair = file.metadata().ok().zip(fs::metadata(path).ok());
+    pair.is_some_and(|(one, other)| place(&one) == place(&other))
 }
 
 /// The folder for downloads by custom: `ARM_IMAGE_CACHE_DIR`, else `arm-image` in `XDG_CACHE_HOME` or in `~/.cache`.
@@ -98,166 +191,11 @@ pub fn default_cache_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<
         .or_else(|| Some(folder("HOME")?.join(".cache/arm-image")))
 }
 
-/// The name under which bytes are kept.
-pub(crate) struct Key(String);
-
-impl Key {
-    pub(crate) fn new(url: &Url, digest: Option<&Digest>) -> Self {
-        let Some(digest) = digest else {
-            let mut hasher = Hasher::new(Algorithm::Sha256);
-            hasher.update(url[..url::Position::AfterQuery].as_bytes());
-            return Self(format!("url-{}", hasher.finish().hex()));
-        };
-        Self(format!("{}-{}", digest.algorithm(), digest.hex()))
-    }
-}
-
-fn beside(path: &Path, extension: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, extension: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(".");
     path.push(extension);
     path.into()
-}
-
-/// One key of the cache, locked for as long as this lives.
-pub(crate) struct Entry {
-    path: PathBuf,
-    /// Whether the file changed while the lock was waited for.
-    is_fresh: bool,
-    _lock: File,
-}
-
-impl Entry {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What the cache has for the key, if it is sound.
-    pub(crate) fn held(&self, expected: Option<&Digest>, tick: Tick<'_>) -> Result<Option<Held>, Error> {
-        let Some(stamp) = Stamp::of(&self.path) else { return Ok(None) };
-        let record = self.record().filter(|record| record.stamp == stamp);
-        if record.is_none() && expected.is_some() {
-            match local::verify(&self.path, expected, None, tick) {
-                Ok(_) => self.write_record(String::new(), Validators::default())?,
-                Err(Error::Mismatch { .. }) => {
-                    fs::remove_file(&self.path)
-                        .map_err(|source| Error::Write { path: self.path.clone(), source })?;
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let validators = record.map(|record| record.validators).unwrap_or_default();
-        Ok(Some(Held { validators, is_fresh: self.is_fresh }))
-    }
-
-    /// Starts a download afresh.
-    pub(crate) fn partial(&self) -> Result<Partial<'_>, Error> {
-        let path = beside(&self.path, "partial");
-        match File::create(&path) {
-            Ok(file) => Ok(Partial { entry: self, file, path }),
-            Err(source) => Err(Error::Write { path, source }),
-        }
-    }
-
-    /// A record that cannot be read is none: then the bytes are judged by themselves.
-    fn record(&self) -> Option<Record> {
-        serde_json::from_slice(&fs::read(beside(&self.path, "json")).ok()?).ok()
-    }
-
-    fn write_record(&self, url: String, validators: Validators) -> Result<(), Error> {
-        let path = beside(&self.path, "json");
-        let write = || {
-            let record = Record { url, stamp: Stamp::read(&self.path)?, validators };
-            fs::write(&path, serde_json::to_vec(&record)?)
-        };
-        write().map_err(|source| Error::Write { path: path.clone(), source })
-    }
-}
-
-/// What the cache has for a key.
-pub(crate) struct Held {
-    pub(crate) validators: Validators,
-    /// Whether another process got it while this one waited.
-    pub(crate) is_fresh: bool,
-}
-
-/// By what a server tells whether a file is still the same (RFC 9110, section 8.8).
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Validators {
-    pub(crate) etag: Option<String>,
-    pub(crate) last_modified: Option<String>,
-}
-
-impl Validators {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.etag.is_none() && self.last_modified.is_none()
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Record {
-    url: String,
-    stamp: Stamp,
-    validators: Validators,
-}
-
-/// What changes when a file does.
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-impl Stamp {
-    fn read(path: &Path) -> io::Result<Self> {
-        let about = fs::metadata(path)?;
-        Ok(Self {
-            inode: about.ino(),
-            size: about.size(),
-            seconds: about.mtime(),
-            nanoseconds: about.mtime_nsec(),
-        })
-    }
-
-    /// `None` where there is no file; one that cannot be looked at fails when it is opened.
-    fn of(path: &Path) -> Option<Self> {
-        Self::read(path).ok()
-    }
-}
-
-/// A download under way; dropped without [`commit`](Self::commit), it is deleted.
-pub(crate) struct Partial<'e> {
-    entry: &'e Entry,
-    file: File,
-    path: PathBuf,
-}
-
-impl Partial<'_> {
-    /// The file to write to, and its path for messages.
-    pub(crate) fn target(&mut self) -> (&mut File, &Path) {
-        (&mut self.file, &self.path)
-    }
-
-    /// Gives the complete, verified bytes their name, and sees to it that they survive a power failure under it.
-    pub(crate) fn commit(self, url: String, validators: Validators) -> Result<(), Error> {
-        let name = || {
-            self.file.sync_all()?;
-            fs::rename(&self.path, &self.entry.path)?;
-            File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
-        };
-        name().map_err(|source| Error::Write { path: self.entry.path.clone(), source })?;
-        self.entry.write_record(url, validators)
-    }
-}
-
-impl Drop for Partial<'_> {
-    fn drop(&mut self) {
-        // After `commit` the name is gone. If it cannot be removed it is still only a `.partial`.
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Digests and how they are computed.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
-use sha2::digest::DynDigest;
-
 use crate::Error;
+use crate::hashing::Hashing;
 
 /// A way to compute a digest, the weakest first.
 ///
@@ -61,11 +61,30 @@ impl fmt::Display for Algorithm {
 /// The digest of some bytes, and the algorithm that made it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Digest {
-    algorithm: Algorithm,
-    bytes: Vec<u8>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Digest {
+    /// The digest of all that `reader` gives.
+    ///
+    /// ```
+    /// use arm_image_fetch::{Algorithm, Digest};
+    ///
+    /// let digest = Digest::of(Algorithm::Md5, &b"abc"[..])?;
+    /// assert_eq!(digest.to_string(), "md5:900150983cd24fb0d6963f7d28e17f72");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of the reader.
+    pub fn of(algorithm: Algorithm, mut reader: impl Read) -> io::Result<Self> {
+        let mut hashing = Hashing::new(algorithm, io::sink());
+        io::copy(&mut reader, &mut hashing)?;
+        Ok(hashing.finish().1)
+    }
+
     /// The algorithm that made it.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
@@ -137,35 +156,10 @@ impl FromStr for Digest {
     }
 }
 
-/// Computes a digest while bytes pass.
-pub(crate) struct Hasher {
-    algorithm: Algorithm,
-    state: Box<dyn DynDigest>,
-}
-
-impl Hasher {
-    pub(crate) fn new(algorithm: Algorithm) -> Self {
-        let state: Box<dyn DynDigest> = match algorithm {
-            Algorithm::Md5 => Box::new(md5::Md5::default()),
-            Algorithm::Sha1 => Box::new(sha1::Sha1::default()),
-            Algorithm::Sha256 => Box::new(sha2::Sha256::default()),
-            Algorithm::Sha512 => Box::new(sha2::Sha512::default()),
-        };
-        Self { algorithm, state }
-    }
-
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.state.update(bytes);
-    }
-
-    pub(crate) fn finish(self) -> Digest {
-        Digest { algorithm: self.algorithm, bytes: self.state.finalize().into() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hashing::Hasher;
     use proptest::prelude::*;
 
     fn digest(algorithm: Algorithm, bytes: &[u8]) -> Digest {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::Digest;
 
+mod advice;
+
 /// Why bytes could not be fetched or verified.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -127,6 +129,8 @@ pub enum Error {
         url: String,
         /// The answer, as `404 Not Found`.
         status: reqwest::StatusCode,
+        /// How long the server asks to wait before the next request.
+        retry_after: Option<Duration>,
     },
     /// The connection ended, or spoke nonsense, before the whole file had come.
     #[error("`{url}` broke off after {done} bytes")]
@@ -137,6 +141,31 @@ pub enum Error {
         done: u64,
         /// The cause.
         source: reqwest::Error,
+    },
+    /// The server ended before the length that it had told.
+    #[error("`{url}` ended after {done} of {total} bytes")]
+    Short {
+        /// The URL.
+        url: String,
+        /// The bytes that are there.
+        done: u64,
+        /// The bytes that there should be.
+        total: u64,
+    },
+    /// A download that was begun could not be continued, nor begun again: each time the file there was another.
+    #[error("`{url}` is another file at each try")]
+    Unsteady {
+        /// The URL.
+        url: String,
+    },
+    /// The file is there, verified, in the cache, but other bytes were passed on to the `tee` before.
+    ///
+    /// The server's file changed while it was downloaded, or an earlier download was continued with bytes of another
+    /// file, or a mirror had a wrong one. Call again with a fresh `tee`: the bytes come from the cache then.
+    #[error("`{of}` had to be fetched afresh after bytes had been passed on")]
+    Restarted {
+        /// The path or URL.
+        of: String,
     },
     /// Nothing came for too long.
     #[error("nothing came from `{url}` for {} seconds, after {done} bytes", waited.as_secs_f32())]
@@ -202,94 +231,50 @@ pub enum Error {
         /// The path or URL.
         of: String,
     },
+    /// A keyring has no key that can be used.
+    #[error("`{}` has no OpenPGP key that can be used", path.display())]
+    NoKey {
+        /// The keyring.
+        path: PathBuf,
+    },
+    /// A checksum list has to be signed, but is not, nor is there a signature beside it.
+    #[error("`{list}` is not signed")]
+    Unsigned {
+        /// The list.
+        list: String,
+    },
+    /// The signature of a checksum list is not right.
+    #[error("the signature of `{list}` does not count: {problem}")]
+    Signature {
+        /// The list.
+        list: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No source was given.
+    #[error("no source was given")]
+    NoSource,
+    /// Each of several sources failed.
+    #[error("none of the {} sources gave the file: {}", failures.len(), told(failures))]
+    Sources {
+        /// Why each did, in their order.
+        failures: Vec<Error>,
+    },
     /// A tick asked to stop.
     #[error("cancelled")]
     Cancelled,
 }
 
-impl Error {
-    /// Whether the bytes, or the list that should judge them, were at fault; not the way to them.
-    #[must_use]
-    pub fn is_checksum(&self) -> bool {
-        matches!(
-            self,
-            Self::Mismatch { .. }
-                | Self::EmptyList { .. }
-                | Self::NotInList { .. }
-                | Self::Ambiguous { .. }
-                | Self::NoName { .. }
-                | Self::ListTooLarge { .. }
-        )
-    }
-
-    /// What the user can do about it, where that is known.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Mismatch { .. } => {
-                "the file was changed or damaged, or the checksum belongs to another release: compare with the publisher's"
-            }
-            Self::NotInList { names, .. } => return Some(in_list(names)),
-            Self::EmptyList { .. } | Self::ListTooLarge { .. } => {
-                "a list has lines such as `HEX  NAME` or `SHA256 (NAME) = HEX`: check its address"
-            }
-            Self::Ambiguous { .. } | Self::NoName { .. } => "give the digest itself, as `sha256:HEX`",
-            Self::Offline { .. } => "fetch it once with the network, or give a local file",
-            Self::Remote { .. } => "download it first, or use the fetcher for HTTP",
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "free some space there, or choose a cache folder elsewhere"
-            }
-            Self::Write { source, .. } | Self::Lock { source, .. }
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-                ) =>
-            {
-                "choose a cache folder that you may write to"
-            }
-            Self::Status { status, .. } => match status.as_u16() {
-                401 | 403 => "the server wants a login, or refuses this address",
-                404 | 410 => "check the address; publishers remove old releases",
-                500..=599 => "the server is in trouble: try later, or another mirror",
-                _ => return None,
-            },
-            Self::Request { source, .. } if unknown_issuer(source) => {
-                "install the system's root certificates (Debian: `ca-certificates`), or point SSL_CERT_FILE at them"
-            }
-            Self::Request { .. } | Self::Broken { .. } | Self::Stalled { .. } => {
-                "check the network and its proxy settings, or try another mirror"
-            }
-            _ => return None,
-        };
-        Some(hint.to_owned())
-    }
-}
-
-/// The most names of a list that a hint shows.
-const NAMES_SHOWN: usize = 8;
-
-fn in_list(names: &[String]) -> String {
-    let shown: Vec<String> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = match names.len().saturating_sub(NAMES_SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("it has {}{more}", shown.join(", "))
-}
-
-/// Whether TLS failed because nobody known vouches for the server: typical of a container without root certificates.
-fn unknown_issuer(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) =
-            error.downcast_ref()
-        {
-            return true;
+/// All failures in one line, each with its causes: several chains of causes have no place in `source`.
+fn told(failures: &[Error]) -> String {
+    let chain = |failure: &Error| {
+        let mut text = failure.to_string();
+        let mut cause = failure.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
         }
-        // An `io::Error` names as its source not what it wraps, but the source of that.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause =
-            wrapped.map(|wrapped| wrapped as &(dyn std::error::Error + 'static)).or_else(|| error.source());
-    }
-    false
+        text
+    };
+    failures.iter().map(chain).collect::<Vec<_>>().join("; ")
 }

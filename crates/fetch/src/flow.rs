@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::{Algorithm, Digest};
+use crate::hashing::Hasher;
 use crate::{Error, Tick};
 
 /// Large enough to make system calls rare, small enough to stay in the second-level cache between reading and hashing.
@@ -12,11 +13,13 @@ const BUFFER_SIZE: usize = 256 << 10;
 
 /// Hashes, passes on and counts.
 pub(crate) struct Flow<'a> {
+    algorithm: Option<Algorithm>,
     hasher: Option<Hasher>,
     tee: Option<&'a mut dyn Write>,
     tick: Tick<'a>,
     done: u64,
     total: Option<u64>,
+    is_spoiled: bool,
 }
 
 impl<'a> Flow<'a> {
@@ -27,15 +30,46 @@ impl<'a> Flow<'a> {
     ) -> Self {
         // Inside an `Option` a trait object keeps its own lifetime; taken out, it can be shortened to that of the tick.
         let tee = tee.map(|tee| -> &'a mut dyn Write { tee });
-        Self { hasher: algorithm.map(Hasher::new), tee, tick, done: 0, total: None }
+        let hasher = algorithm.map(Hasher::new);
+        Self { algorithm, hasher, tee, tick, done: 0, total: None, is_spoiled: false }
     }
 
+    /// The bytes that passed.
     pub(crate) fn done(&self) -> u64 {
         self.done
     }
 
     pub(crate) fn expect(&mut self, total: Option<u64>) {
         self.total = total;
+    }
+
+    /// Whether it matters to anybody that bytes pass.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.hasher.is_some() || self.tee.is_some()
+    }
+
+    /// Whether bytes were passed on that turned out to be others than those of the file.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.is_spoiled
+    }
+
+    /// Begins again with the first byte. A tee cannot: if it has been given any, it is given no more.
+    pub(crate) fn restart(&mut self) {
+        if self.done > 0 && self.tee.take().is_some() {
+            self.is_spoiled = true;
+        }
+        self.hasher = self.algorithm.map(Hasher::new);
+        (self.done, self.total) = (0, None);
+    }
+
+    /// Goes without a digest from here on: the bytes were verified before.
+    pub(crate) fn trust(&mut self) {
+        (self.algorithm, self.hasher) = (None, None);
+    }
+
+    /// The tick, for what is not counted here.
+    pub(crate) fn ticker(&mut self) -> Tick<'_> {
+        &mut *self.tick
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
@@ -49,36 +83,27 @@ impl<'a> Flow<'a> {
         self.tick()
     }
 
-    /// The tee and the tick, for another flow.
-    pub(crate) fn into_parts(self) -> (Option<&'a mut dyn Write>, Tick<'a>) {
-        (self.tee, self.tick)
-    }
-
     /// Only asks whether to go on.
     pub(crate) fn tick(&mut self) -> Result<(), Error> {
         tick(self.tick, self.done, self.total)
     }
 
-    /// Pushes all of `file`, which `path` names in errors.
+    /// Pushes what `file` holds from its position on; `path` names it in errors.
     pub(crate) fn push_file(&mut self, mut file: &File, path: &Path) -> Result<(), Error> {
-        let fail = |source| Error::Read { path: path.to_owned(), source };
-        // A device or a pipe has no length to tell.
-        self.total =
-            Some(file.metadata().map_err(fail)?).filter(|about| about.is_file()).map(|about| about.len());
         let mut buffer = vec![0; BUFFER_SIZE];
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(length) => self.push(&buffer[..length])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(fail(error)),
+                Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
             }
         }
     }
 
     /// Compares what passed with `expected`; `of` names it in errors.
-    pub(crate) fn finish(self, expected: Option<&Digest>, of: impl ToString) -> Result<(), Error> {
-        match (self.hasher.map(Hasher::finish), expected) {
+    pub(crate) fn finish(&mut self, expected: Option<&Digest>, of: impl ToString) -> Result<(), Error> {
+        match (self.hasher.take().map(Hasher::finish), expected) {
             (Some(got), Some(expected)) if got != *expected => {
                 Err(Error::Mismatch { of: of.to_string(), got, expected: expected.clone() })
             }

@@ -1,24 +1,33 @@
 //! The fetcher for everything: `http`, `https` and files.
 
+use std::fs::File;
 use std::io::Write;
+#[cfg(feature = "signatures")]
+use std::path::Path;
 use std::path::PathBuf;
 
-use reqwest::Url;
-
-use crate::cache::{Cache, Entry, Key};
+use crate::cache::{Cache, Key};
 use crate::digest::Digest;
-use crate::download::{Answer, Manner, Request, download};
+use crate::download::Manner;
 use crate::flow::Flow;
-use crate::source::shown;
+#[cfg(feature = "signatures")]
+use crate::signature::Keyring;
 use crate::{Checksum, Error, Fetcher, Source, Tick, local};
+
+use get::What;
+
+mod get;
+mod lists;
 
 /// Downloads over `http` and `https` into a [`Cache`]; files of this machine it verifies where they are.
 ///
 /// A file with a known digest is downloaded once, from whichever URL. A file without is downloaded again unless the
 /// server says that it has not changed. Whoever asks for a file that another process is downloading waits for that.
 ///
-/// Proxies are taken from the environment, redirects are followed, and a server that sends nothing for half a minute is
-/// given up.
+/// Proxies are taken from the environment, redirects are followed. A connection that fails, breaks off or brings nothing
+/// for half a minute, and a server that is in trouble (5xx) or too busy (429), are tried again a few times, a little later
+/// each time; what is here already is not asked for again, in a later run neither, if a digest can judge the whole or the
+/// server vouches for the rest by a strong ETag. A whole put together from parts that is not right is fetched afresh, once.
 ///
 /// # Panics
 ///
@@ -28,13 +37,37 @@ pub struct HttpFetcher {
     cache: Cache,
     offline: bool,
     manner: Manner,
+    #[cfg(feature = "signatures")]
+    keyring: Option<Keyring>,
 }
 
 impl HttpFetcher {
     /// A fetcher that keeps its downloads in `cache`.
     #[must_use]
     pub fn new(cache: Cache) -> Self {
-        Self { cache, offline: false, manner: Manner::default() }
+        Self {
+            cache,
+            offline: false,
+            manner: Manner::default(),
+            #[cfg(feature = "signatures")]
+            keyring: None,
+        }
+    }
+
+    /// Whether to take checksum lists only if they are signed with OpenPGP, by a key in the file `keyring`.
+    ///
+    /// The file holds public keys, binary or armoured, as `gpg --export` writes them. A list is clear-signed, or there is
+    /// a detached signature beside it, with `.gpg`, `.asc`, `.sig` or `.sign` behind its name. Signatures with MD5, SHA-1
+    /// or RIPEMD-160 do not count, nor those of revoked keys or from after a key's expiry. A digest that is given
+    /// directly needs no signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] or [`Error::NoKey`]; an unsigned list is [`Error::Unsigned`] later, a wrong signature
+    /// [`Error::Signature`].
+    #[cfg(feature = "signatures")]
+    pub fn keyring(self, keyring: &Path) -> Result<Self, Error> {
+        Ok(Self { keyring: Some(Keyring::read(keyring)?), ..self })
     }
 
     /// Whether to do without the network: what is not in the cache is [`Error::Offline`], what is there is not checked
@@ -44,66 +77,88 @@ impl HttpFetcher {
         Self { offline, ..self }
     }
 
-    fn get(
+    /// Does what [`fetch`](Fetcher::fetch) does, and tells by which key the cache knows the bytes.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`fetch`](Fetcher::fetch).
+    pub fn fetch_entry(
         &self,
-        url: &Url,
-        what: What<'_>,
+        source: &Source,
+        checksum: &Checksum,
         tee: Option<&mut dyn Write>,
         tick: Tick<'_>,
-    ) -> Result<PathBuf, Error> {
-        let expected = what.digest();
-        let entry = self.cache.lock(&Key::new(url, expected), tick)?;
-        let held = entry.held(expected, tick)?;
-        if let Some(held) = &held
-            && (expected.is_some() || self.offline || held.is_fresh)
-        {
-            return replay(entry, tee, tick);
-        }
-        if self.offline {
-            return Err(Error::Offline { url: shown(url) });
-        }
+    ) -> Result<Fetched, Error> {
+        self.fetch_any(std::slice::from_ref(source), checksum, tee, tick)
+    }
 
-        let known = held.map(|held| held.validators).unwrap_or_default();
-        let request = Request { url, known: &known, is_list: matches!(what, What::List) };
-        let mut partial = entry.partial()?;
+    /// Gets one file from the first of `sources` that gives it.
+    ///
+    /// The next is asked when one failed for good, or gave bytes with a wrong digest. With a digest, the next continues
+    /// what the one before began. A checksum list is searched for the name of each source in order; all are taken for the
+    /// same file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sources`] with the error of each, if there are several and all failed; it is a
+    /// [checksum error](Error::is_checksum) if all were. Errors that no other source can mend, such as a full disk, are
+    /// returned as they are.
+    pub fn fetch_any(
+        &self,
+        sources: &[Source],
+        checksum: &Checksum,
+        tee: Option<&mut dyn Write>,
+        tick: Tick<'_>,
+    ) -> Result<Fetched, Error> {
+        let expected = self.digest(sources, checksum, tick)?;
+        let expected = expected.as_ref();
         let mut flow = Flow::new(expected.map(Digest::algorithm), tee, tick);
-        match download(self.manner, &request, partial.target(), &mut flow)? {
-            Answer::Complete(validators) => {
-                flow.finish(expected, shown(url))?;
-                partial.commit(shown(url), validators)?;
-                Ok(entry.path().to_owned())
+        let mut failures = Vec::new();
+        for source in sources {
+            let fetched = match source {
+                Source::Path(path) => local::pass(path, expected, &mut flow).map(|()| (path.clone(), None)),
+                Source::Url(url) => {
+                    self.get(url, What::Image(expected), &mut flow).map(|(path, file)| (path, Some(file)))
+                }
+            };
+            match fetched {
+                Ok(_) if flow.is_spoiled() => return Err(Error::Restarted { of: source.to_string() }),
+                Ok((path, in_use)) => {
+                    let key = match (source, expected) {
+                        (_, Some(digest)) => Some(Key::of(digest)),
+                        (Source::Url(url), None) => Some(Key::new(url, None)),
+                        (Source::Path(_), None) => None,
+                    };
+                    return Ok(Fetched { path, key, source: source.clone(), _in_use: in_use });
+                }
+                Err(error) if error.is_of_source() => failures.push(error),
+                Err(error) => return Err(error),
             }
-            Answer::Unchanged => {
-                drop(partial);
-                let (tee, tick) = flow.into_parts();
-                replay(entry, tee, tick)
+        }
+        match failures.pop() {
+            None => Err(Error::NoSource),
+            Some(only) if failures.is_empty() => Err(only),
+            Some(last) => {
+                failures.push(last);
+                Err(Error::Sources { failures })
             }
         }
     }
 }
 
-/// Gives the bytes of a sound entry to `tee`, and lets others at the entry meanwhile: nobody changes a file under its
-/// final name, they only put another in its place.
-fn replay(entry: Entry, tee: Option<&mut dyn Write>, tick: Tick<'_>) -> Result<PathBuf, Error> {
-    let path = entry.path().to_owned();
-    drop(entry);
-    local::verify(&path, None, tee, tick)
-}
-
-/// What is fetched, which decides how it is judged.
-#[derive(Clone, Copy)]
-enum What<'a> {
-    Image(Option<&'a Digest>),
-    List,
-}
-
-impl<'a> What<'a> {
-    fn digest(self) -> Option<&'a Digest> {
-        match self {
-            Self::Image(digest) => digest,
-            Self::List => None,
-        }
-    }
+/// A file that was got and verified.
+///
+/// A file in the cache is not cleaned away while this lives.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// Where it is.
+    pub path: PathBuf,
+    /// By what the cache knows it; `None` for a file of this machine whose digest is not known.
+    pub key: Option<Key>,
+    /// The source that gave it.
+    pub source: Source,
+    _in_use: Option<File>,
 }
 
 impl Fetcher for HttpFetcher {
@@ -114,15 +169,7 @@ impl Fetcher for HttpFetcher {
         tee: Option<&mut dyn Write>,
         tick: Tick<'_>,
     ) -> Result<PathBuf, Error> {
-        let expected = local::expected(source, checksum, |list| match list {
-            Source::Path(path) => Ok(path.clone()),
-            // The size of a list is not progress; only the wish to stop counts.
-            Source::Url(url) => self.get(url, What::List, None, &mut |_, _| tick(0, None)),
-        })?;
-        match source {
-            Source::Path(path) => local::verify(path, expected.as_ref(), tee, tick),
-            Source::Url(url) => self.get(url, What::Image(expected.as_ref()), tee, tick),
-        }
+        Ok(self.fetch_entry(source, checksum, tee, tick)?.path)
     }
 }
 

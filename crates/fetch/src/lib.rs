@@ -38,10 +38,17 @@
 //! # What is promised
 //!
 //! * A path is returned only after every byte was read and its digest found right. An error leaves no file that could be
-//!   taken for the image: downloads live under another name until then, and are removed on the way out.
+//!   taken for the image: downloads live under another name until then. What came before a break is continued by the next
+//!   download where something can judge the whole: the digest, or without one the server, by a strong ETag.
 //! * The source is never written to, and a local file is never copied.
+//! * [`HttpFetcher::fetch_any`] takes several sources for one file; [`Error::Sources`] tells why each failed.
 //! * The one thing that bytes cannot prove: a `tee` has been given its bytes *before* the digest was known. What was made
-//!   of them is worthless unless `fetch` returned `Ok`.
+//!   of them is worthless unless `fetch` returned `Ok`. If they were bytes of another file, [`Error::Restarted`] says so.
+//!
+//! # Features
+//!
+//! `signatures` (not a default, for it takes long to build) adds `HttpFetcher::keyring`: checksum lists have to be signed
+//! with OpenPGP then.
 //!
 //! # What is read from the environment
 //!
@@ -54,11 +61,16 @@ mod digest;
 mod download;
 mod error;
 mod flow;
+mod hashing;
 mod http;
 mod list;
 mod local;
+mod patience;
+#[cfg(feature = "signatures")]
+mod signature;
 mod source;
 mod tls;
+mod validators;
 
 #[cfg(test)]
 mod server;
@@ -68,11 +80,12 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use cache::{Cache, default_cache_dir};
+pub use cache::{Cache, CacheEntry, Key, Unpacking, default_cache_dir};
 pub use checksum::Checksum;
 pub use digest::{Algorithm, Digest};
 pub use error::Error;
-pub use http::HttpFetcher;
+pub use hashing::Hashing;
+pub use http::{Fetched, HttpFetcher};
 pub use local::LocalFetcher;
 pub use reqwest::Url;
 pub use source::Source;

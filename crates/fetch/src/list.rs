@@ -73,6 +73,24 @@ pub(crate) fn choose(entries: &[Entry], list: &Source, name: &str) -> Result<Dig
     Ok((*strongest).clone())
 }
 
+/// The digest that the list `list` gives for the name of one of `sources`, the first that it has.
+///
+/// # Errors
+///
+/// That of the first source, where it has none.
+pub(crate) fn choose_any(entries: &[Entry], list: &Source, sources: &[Source]) -> Result<Digest, Error> {
+    let mut failure = Error::NoSource;
+    for (index, source) in sources.iter().enumerate() {
+        let name = source.file_name().ok_or_else(|| Error::NoName { of: source.to_string() });
+        match name.and_then(|name| choose(entries, list, &name)) {
+            Ok(digest) => return Ok(digest),
+            Err(error) if index == 0 => failure = error,
+            Err(_) => {}
+        }
+    }
+    Err(failure)
+}
+
 fn last_part(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }

@@ -24,7 +24,14 @@ impl Fetcher for LocalFetcher {
         tick: Tick<'_>,
     ) -> Result<PathBuf, Error> {
         let path = path_of(source)?;
-        let expected = expected(source, checksum, |list| Ok(path_of(list)?.to_owned()))?;
+        let expected = match checksum {
+            Checksum::None => None,
+            Checksum::Digest(digest) => Some(digest.clone()),
+            Checksum::List(list) => {
+                let entries = list::parse(&read_list(path_of(list)?, list)?);
+                Some(list::choose_any(&entries, list, std::slice::from_ref(source))?)
+            }
+        };
         verify(path, expected.as_ref(), tee, tick)
     }
 }
@@ -43,13 +50,20 @@ pub(crate) fn verify(
     tee: Option<&mut dyn Write>,
     tick: Tick<'_>,
 ) -> Result<PathBuf, Error> {
-    let file = open(path)?;
-    if expected.is_some() || tee.is_some() {
-        let mut flow = Flow::new(expected.map(Digest::algorithm), tee, tick);
-        flow.push_file(&file, path)?;
-        flow.finish(expected, path.display())?;
-    }
+    pass(path, expected, &mut Flow::new(expected.map(Digest::algorithm), tee, tick))?;
     Ok(path.to_owned())
+}
+
+/// Pushes all of `path` through `flow`, from its first byte on, if anybody cares, and compares what passed.
+pub(crate) fn pass(path: &Path, expected: Option<&Digest>, flow: &mut Flow<'_>) -> Result<(), Error> {
+    let file = open(path)?;
+    flow.restart();
+    if flow.is_watched() {
+        // A device or a pipe has no length to tell.
+        flow.expect(file.metadata().ok().filter(|about| about.is_file()).map(|about| about.len()));
+        flow.push_file(&file, path)?;
+    }
+    flow.finish(expected, path.display())
 }
 
 fn open(path: &Path) -> Result<File, Error> {
@@ -61,24 +75,8 @@ fn open(path: &Path) -> Result<File, Error> {
     open().map_err(|source| Error::Open { path: path.to_owned(), source })
 }
 
-/// The digest that `checksum` asks of `source`, with `fetch_list` to get a list onto this machine.
-pub(crate) fn expected(
-    source: &Source,
-    checksum: &Checksum,
-    fetch_list: impl FnOnce(&Source) -> Result<PathBuf, Error>,
-) -> Result<Option<Digest>, Error> {
-    match checksum {
-        Checksum::None => Ok(None),
-        Checksum::Digest(digest) => Ok(Some(digest.clone())),
-        Checksum::List(list) => {
-            let name = source.file_name().ok_or_else(|| Error::NoName { of: source.to_string() })?;
-            let entries = list::parse(&read_list(&fetch_list(list)?, list)?);
-            list::choose(&entries, list, &name).map(Some)
-        }
-    }
-}
-
-fn read_list(path: &Path, list: &Source) -> Result<Vec<u8>, Error> {
+/// Reads the list `list`, which is at `path`.
+pub(crate) fn read_list(path: &Path, list: &Source) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = open(path)?.take(LIST_LIMIT + 1).read_to_end(&mut bytes);
     match read.map_err(|source| Error::Read { path: path.to_owned(), source })? {

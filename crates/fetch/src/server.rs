@@ -71,6 +71,12 @@ impl Exchange {
         self.head.split(' ').nth(1).unwrap()
     }
 
+    /// The first byte asked for, where a part is.
+    pub(crate) fn start(&self) -> Option<usize> {
+        let (_, rest) = self.head.split_once("\r\nrange: bytes=")?;
+        Some(rest.split_once("-\r\n").unwrap().0.parse().unwrap())
+    }
+
     /// Sends `bytes`, if the client still listens.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
@@ -91,6 +97,19 @@ pub(crate) fn ok(body: &[u8]) -> Vec<u8> {
 pub(crate) fn announced(length: usize, header: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{header}Connection: close\r\n\r\n");
     [head.as_bytes(), body].concat()
+}
+
+/// The part of `body` from `start` on, with more header lines.
+pub(crate) fn part(body: &[u8], start: usize, header: &str) -> Vec<u8> {
+    let (end, total) = (body.len() - 1, body.len());
+    let mut answer = format!(
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\nContent-Range: bytes {start}-{end}/{total}\r\n\
+         {header}Connection: close\r\n\r\n",
+        total - start
+    )
+    .into_bytes();
+    answer.extend(&body[start..]);
+    answer
 }
 
 /// An answer without a length, in chunks; `end` is the last one, if it is to come.

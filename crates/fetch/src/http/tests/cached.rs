@@ -1,5 +1,6 @@
 //! What is fetched a second time.
 
+use super::listed::list_server;
 use super::*;
 
 #[test]
