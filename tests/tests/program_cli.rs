@@ -9,7 +9,7 @@ use arm_image_tests::program::{Place, Server, names_in, sha256, stdout_of, tool}
 const WRONG: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Every subcommand has its page.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "build",
     "inspect",
     "fetch",
@@ -20,7 +20,9 @@ const COMMANDS: [&str; 11] = [
     "presets",
     "doctor",
     "cleanup",
+    "cache",
     "completions",
+    "man",
 ];
 
 /// The image as a path in an argument.

@@ -96,6 +96,25 @@ fn fetch_prints_a_path_that_serves_offline_later() {
 }
 
 #[test]
+fn a_second_source_serves_where_the_first_does_not_and_the_cache_can_be_cleaned() {
+    let place = Place::new();
+    let archive = images::raspios_arm64_tiny().with_extension("img.xz");
+    let checksum = format!("sha256:{}", sha256(&archive));
+    let [empty, server] =
+        [Vec::new(), fs::read(&archive).unwrap()].map(|bytes| Server::new("a.img.xz", bytes));
+    let (first, second) = (empty.url("gone.img.xz"), server.url("a.img.xz"));
+    let build =
+        ["build", "--source", &first, "--source", &second, "--checksum", &checksum, "--output", "o.img"];
+    place.run(build).expect(0).prints("o.img");
+    assert_eq!(sha256(&place.path("o.img")), sha256(&images::raspios_arm64_tiny()));
+    assert!(place.run(["cache", "list"]).expect(0).stdout().contains(&second));
+    assert_eq!(place.run(["cache", "clean", "--older-than", "1"]).expect(0).stdout(), "");
+    assert!(place.run(["cache", "clean"]).expect(0).stdout().contains(&second));
+    assert_eq!(place.run(["cache", "list"]).expect(0).stdout(), "");
+    place.run(build.iter().chain(&["--offline"])).expect(4).says("gone.img.xz");
+}
+
+#[test]
 fn a_checksum_may_come_from_a_list_beside_the_image() {
     let place = Place::new();
     let archive = images::raspios_arm64_tiny().with_extension("img.xz");

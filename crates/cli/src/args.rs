@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Shell(Shell),
     /// Map an image's partitions for the time a command runs
     Map(Map),
+    /// Tell what the cache holds, or clean it
+    Cache(CacheCommand),
     /// List the known kinds of images
     #[command(after_help = "Example:\n  arm-image presets")]
     Presets(Listing),
@@ -113,9 +115,10 @@ Example:
       --size 8G --copy id_ed25519.pub:/root/.ssh/authorized_keys \\
       --run 'echo kitchen > /etc/hostname' --output kitchen.img")]
 pub(crate) struct Build {
-    /// The image or archive to start from: a path or an http(s) URL
-    #[arg(long, value_name = "URL|PATH")]
-    pub(crate) source: Source,
+    /// The image or archive to start from: a path or an http(s) URL;
+    /// given again, where else the same may be had
+    #[arg(long, value_name = "URL|PATH", required = true)]
+    pub(crate) source: Vec<Source>,
     /// sha256:HEX, md5:HEX, sha1:HEX, sha512:HEX, bare HEX, file:URL|PATH
     /// (a list such as SHA256SUMS), or none
     #[arg(long, value_name = "SUM")]
@@ -358,4 +361,28 @@ pub(crate) struct Completions {
 pub(crate) struct Man {
     /// The folder to write the pages to
     pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  arm-image cache clean --older-than 30")]
+pub(crate) struct CacheCommand {
+    /// Where downloads are kept [default: as for build]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) cache_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) work: CacheWork,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheWork {
+    /// List the downloads: size in bytes, days since the last use, URL
+    #[command(after_help = "Example:\n  arm-image cache list")]
+    List,
+    /// Delete what is not in use, and list it
+    #[command(after_help = "Example:\n  arm-image cache clean --older-than 30")]
+    Clean {
+        /// Only what was not used for so many days
+        #[arg(long, value_name = "DAYS")]
+        older_than: Option<u32>,
+    },
 }

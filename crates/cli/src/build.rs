@@ -39,7 +39,7 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
     }
     let temporary = plan.cache.is_none().then(|| Scratch::make(scratch)).transpose()?;
     let cache = temporary.as_ref().map(Scratch::path).or(plan.cache.as_deref()).unwrap_or(scratch);
-    let source = fetch(&plan.source, &plan.checksum, cache, plan.offline, on)?;
+    let source = fetch(&plan.sources, &plan.checksum, cache, plan.owner, plan.offline, on)?;
     let partial = Partial::create(&plan.output, Some(&source))?;
     let made = unpack(&source, partial.file(), on).and_then(|()| customise(plan, &partial, scratch, on));
     match made {
@@ -61,9 +61,11 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
 
 /// Finds the mistakes that can be found before anything is fetched.
 fn check(plan: &Plan) -> Result<(), Error> {
-    if let Source::Path(path) = &plan.source {
+    for source in &plan.sources {
         // That it is not there is for fetching to tell; a pipe would only wait for its other end.
-        if path.exists() {
+        if let Source::Path(path) = source
+            && path.exists()
+        {
             crate::open(path)?;
         }
     }
@@ -83,28 +85,38 @@ fn check(plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gets and verifies `source`, and tells where it is: in the folder `cache`, or where it always was.
+/// Gets and verifies the first of `sources` that can be had, and tells where it is: in the folder `cache`, which is given
+/// to `owner`, or where it always was.
 ///
 /// # Errors
 ///
 /// Where it cannot be had, or is not what `checksum` says.
 pub fn fetch(
-    source: &Source,
+    sources: &[Source],
     checksum: &Checksum,
     cache: &Path,
+    owner: Option<(u32, u32)>,
     offline: bool,
     on: OnEvent<'_>,
 ) -> Result<PathBuf, Error> {
-    tell(on, Event::Stage(Stage::Fetch, &format!("getting {source}")))?;
+    let first = sources.first().map(ToString::to_string).unwrap_or_default();
+    tell(on, Event::Stage(Stage::Fetch, &format!("getting {first}")))?;
     let tick: arm_image_fetch::Tick<'_> = &mut |done, total| on(Event::Bytes(done, total));
-    let path = match (source, checksum) {
+    if let ([source @ Source::Path(_)], false) = (sources, matches!(checksum, Checksum::List(Source::Url(_))))
+    {
         // Nothing of it comes from a network, so no cache is made.
-        (Source::Path(_), Checksum::Digest(_) | Checksum::List(Source::Path(_)) | Checksum::None) => {
-            LocalFetcher.fetch(source, checksum, None, tick)?
-        }
-        _ => HttpFetcher::new(Cache::open(cache)?).offline(offline).fetch(source, checksum, None, tick)?,
-    };
-    Ok(path)
+        return Ok(LocalFetcher.fetch(source, checksum, None, tick)?);
+    }
+    let cache = open_cache(cache, owner)?;
+    Ok(HttpFetcher::new(cache).offline(offline).fetch_any(sources, checksum, None, tick)?.path)
+}
+
+/// The cache in `folder`, whose files belong to `owner`, where that is not this process's user.
+fn open_cache(folder: &Path, owner: Option<(u32, u32)>) -> Result<Cache, Error> {
+    Ok(match owner {
+        Some((user, group)) => Cache::open_owned(folder, user, group)?,
+        None => Cache::open(folder)?,
+    })
 }
 
 /// Unpacks the archive at `path`, or copies the raw image there, to `output`, leaving runs of zeros as holes.
@@ -128,7 +140,8 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
     tell(on, Event::Stage(Stage::Inspect, "reading the image's table and files"))?;
     let grown = plan.size.map(|size| grow_table(partial.path(), size, on)).transpose()?;
     // By its source's name: that is the one the user knows, and the one that hints at what it is.
-    let image = examine(Path::new(&plan.source.to_string()), partial.file(), &plan.enter)?;
+    let name = plan.sources.first().map(ToString::to_string).unwrap_or_default();
+    let image = examine(Path::new(&name), partial.file(), &plan.enter)?;
     if let (Some(number), true) = (grown, plan.steps.is_empty()) {
         // Nothing is run, so nothing needs to be entered.
         return place::grow(partial.path(), &grow_job(&image, &plan.enter, number), &plan.enter, scratch, on);

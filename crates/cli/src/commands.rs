@@ -80,6 +80,13 @@ pub(crate) fn run(
                 arm_image::map(&map.image, &map.command, map.mapper.into(), &around.search, &mut on)?;
             return Ok(code_of(status));
         }
+        Command::Cache(cache) => {
+            let folder = cache.cache_dir.unwrap_or_else(|| around.cache.clone());
+            return print(&match cache.work {
+                args::CacheWork::List => arm_image::cache_list(&folder)?,
+                args::CacheWork::Clean { older_than } => arm_image::cache_clean(&folder, older_than)?,
+            });
+        }
         Command::Presets(listing) => return print(&arm_image::presets_text(listing.json)),
         Command::Doctor(listing) => {
             let machine = arm_image::Machine::look(&around.search);
@@ -169,7 +176,7 @@ fn print(text: &str) -> Result<ExitCode, Error> {
 
 fn fetch_only(fetch: args::Fetch, around: &Surroundings, on: OnEvent<'_>) -> Result<PathBuf, Error> {
     let cache = fetch.cache_dir.unwrap_or_else(|| around.cache.clone());
-    let path = arm_image::fetch(&fetch.source, &fetch.checksum, &cache, fetch.offline, on)?;
+    let path = arm_image::fetch(&[fetch.source], &fetch.checksum, &cache, around.owner, fetch.offline, on)?;
     match fetch.output {
         Some(output) => arm_image::copy_to(&path, &output).map(|()| output),
         None => Ok(path),

@@ -6,7 +6,10 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
+    time::Duration,
 };
+
+use arm_image_fetch::{Cache, CacheEntry};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -171,4 +174,36 @@ pub fn copy_to(from: &Path, output: &Path) -> Result<(), Error> {
     let copied = io::copy(&mut source, &mut partial.file() as &mut &File);
     copied.map_err(|cause| Error::File { operation: "write", path: output.into(), cause })?;
     partial.finish(None)
+}
+
+/// What the cache in `folder` holds, a line each: bytes, days since it was last used, and where it came from.
+///
+/// # Errors
+///
+/// Where the folder cannot be read.
+pub fn cache_list(folder: &Path) -> Result<String, Error> {
+    Ok(lines(&Cache::open(folder)?.entries()?))
+}
+
+/// Deletes what the cache in `folder` holds, or only what was not used for `days`, and gives a line for each.
+///
+/// # Errors
+///
+/// Where the folder cannot be read, or a file of it not be deleted.
+pub fn cache_clean(folder: &Path, days: Option<u32>) -> Result<String, Error> {
+    let older_than = days.map(|days| Duration::from_secs(u64::from(days) * DAY));
+    Ok(lines(&Cache::open(folder)?.clean(older_than)?))
+}
+
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+fn lines(entries: &[CacheEntry]) -> String {
+    let line = |entry: &CacheEntry| {
+        // A clock that was set back makes it today.
+        let days = entry.used.elapsed().map_or(0, |age| age.as_secs() / DAY);
+        let from = entry.url.clone().unwrap_or_else(|| entry.key.to_string());
+        format!("{:>12} {days:>4} {from}\n", entry.size)
+    };
+    entries.iter().map(line).collect()
 }

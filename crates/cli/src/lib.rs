@@ -10,7 +10,7 @@
 //! // In a guest kernel, where no root is to be had, this program is the guest's init.
 //! arm_image::serve_if_guest();
 //!
-//! let mut plan = Plan::new("raspios.img.xz".parse()?, "none".parse()?, "card.img");
+//! let mut plan = Plan::new(["raspios.img.xz".parse()?], "none".parse()?, "card.img");
 //! plan.size = Some("+1G".parse()?);
 //! plan.steps.push(Step::Run { line: "apt-get update && apt-get install -y vim".into(), env: vec![] });
 //! arm_image::build(&plan, Path::new("/tmp"), &mut |event| {
@@ -55,7 +55,7 @@ pub use build::{build, fetch, unpack};
 pub use error::{Causes, Error, FailedCommand, causes, chain};
 pub use event::{Event, OnEvent, Stage, Stream};
 pub use inspect::{Inspection, Os, Part, inspect};
-pub use jobs::{copy_to, map, resize, shell, unpack_to};
+pub use jobs::{cache_clean, cache_list, copy_to, map, resize, shell, unpack_to};
 pub use machine::{Check, Machine};
 pub use place::serve_if_guest;
 pub use plan::{Enter, Isolation, Mapper, Plan, Step};

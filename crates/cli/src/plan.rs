@@ -15,8 +15,9 @@ use crate::{Error, Size};
 /// [`Plan::new`] fills in what most people want; the fields are public to be changed.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The image or archive to start from. It is never modified.
-    pub source: Source,
+    /// The image or archive to start from, and where else the same may be had, in the order to try them. It is never
+    /// modified.
+    pub sources: Vec<Source>,
     /// What the source must hash to.
     pub checksum: Checksum,
     /// Where the finished image goes; until it is finished it is called `OUTPUT.partial`.
@@ -38,10 +39,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A build of `source`, checked against `checksum`, into `output`, that changes nothing yet.
-    pub fn new(source: Source, checksum: Checksum, output: impl Into<PathBuf>) -> Self {
+    /// A build of the first of `sources` that can be had, checked against `checksum`, into `output`, that changes nothing yet.
+    pub fn new(sources: impl Into<Vec<Source>>, checksum: Checksum, output: impl Into<PathBuf>) -> Self {
         Plan {
-            source,
+            sources: sources.into(),
             checksum,
             output: output.into(),
             size: None,

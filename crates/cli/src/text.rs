@@ -68,7 +68,7 @@ impl Plan {
         let steps: Vec<_> = self.steps.iter().map(step_json).collect();
         let enter = &self.enter;
         json!({
-            "source": self.source.to_string(),
+            "sources": self.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "checksum": self.checksum.to_string(),
             "output": lossy(&self.output),
             "size": self.size,
@@ -108,7 +108,9 @@ fn step_json(step: &Step) -> serde_json::Value {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let enter = &self.enter;
-        writeln!(f, "source     {}", self.source)?;
+        for source in &self.sources {
+            writeln!(f, "source     {source}")?;
+        }
         writeln!(f, "checksum   {}", self.checksum)?;
         writeln!(f, "output     {}", self.output.display())?;
         match self.size {
