@@ -115,6 +115,19 @@ fn a_second_source_serves_where_the_first_does_not_and_the_cache_can_be_cleaned(
 }
 
 #[test]
+fn a_member_is_chosen_and_a_size_that_is_too_large_refused() {
+    let place = Place::new();
+    let image = place.copy(&images::raspios_arm64_tiny(), "board-a.img");
+    place.write("board-b.img", b"another board's");
+    stdout_of(tool("zip").current_dir(place.work()).args(["-q", "both.zip", "board-a.img", "board-b.img"]));
+    place.run(["unpack", "both.zip", "o.img"]).expect(6).says("board-a.img").says("board-b.img");
+    place.run(["unpack", "both.zip", "o.img", "--member", "*-a.img", "--max-size", "1M"]).expect(6);
+    assert!(!place.path("o.img").exists());
+    place.run(["unpack", "both.zip", "o.img", "--member", "*-a.img"]).expect(0);
+    assert_eq!(sha256(&place.path("o.img")), sha256(&image));
+}
+
+#[test]
 fn a_checksum_may_come_from_a_list_beside_the_image() {
     let place = Place::new();
     let archive = images::raspios_arm64_tiny().with_extension("img.xz");

@@ -123,6 +123,8 @@ pub(crate) struct Build {
     /// (a list such as SHA256SUMS), or none
     #[arg(long, value_name = "SUM")]
     pub(crate) checksum: Checksum,
+    #[command(flatten)]
+    pub(crate) archive: Archive,
     /// Where the image goes
     #[arg(long, value_name = "PATH", default_value = "output-arm-image/image")]
     pub(crate) output: PathBuf,
@@ -282,10 +284,24 @@ pub(crate) struct Fetch {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  arm-image unpack raspios.img.xz raspios.img")]
 pub(crate) struct Unpack {
-    /// The archive: xz, gz, bz2, zip, zst, or a raw image
-    pub(crate) archive: PathBuf,
+    /// The archive: xz, gz, bz2, zip, zst, lzma, tar, or a raw image
+    #[arg(value_name = "ARCHIVE")]
+    pub(crate) from: PathBuf,
     /// The image to write
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) archive: Archive,
+}
+
+/// What is taken out of an archive.
+#[derive(Debug, Args)]
+pub(crate) struct Archive {
+    /// Which member of a zip or tar archive [default: the only image]
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) member: Option<String>,
+    /// Refuse an image that is larger unpacked (8G)
+    #[arg(long, value_name = "SIZE", value_parser = values::total)]
+    pub(crate) max_size: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use arm_image_chroot::{ChrootRunner, Copy, Output, Provisioner, Script, Shell};
+use arm_image_decompress::Unpacker;
 use arm_image_fetch::{Cache, Checksum, Fetcher, HttpFetcher, LocalFetcher, Source};
 use arm_image_partition::{
     self as partition,
@@ -41,7 +42,8 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
     let cache = temporary.as_ref().map(Scratch::path).or(plan.cache.as_deref()).unwrap_or(scratch);
     let source = fetch(&plan.sources, &plan.checksum, cache, plan.owner, plan.offline, on)?;
     let partial = Partial::create(&plan.output, Some(&source))?;
-    let made = unpack(&source, partial.file(), on).and_then(|()| customise(plan, &partial, scratch, on));
+    let made = unpack(&plan.unpacker, &source, partial.file(), on)
+        .and_then(|()| customise(plan, &partial, scratch, on));
     match made {
         Ok(()) => {
             // The last moment at which the caller may change its mind.
@@ -119,18 +121,24 @@ fn open_cache(folder: &Path, owner: Option<(u32, u32)>) -> Result<Cache, Error> 
     })
 }
 
-/// Unpacks the archive at `path`, or copies the raw image there, to `output`, leaving runs of zeros as holes.
+/// Unpacks the archive at `path`, or copies the raw image there, to `output`, leaving runs of zeros as holes; `unpacker` says
+/// which member of an archive, and how much at most.
 ///
 /// # Errors
 ///
 /// Where the archive is damaged or of a kind that cannot be unpacked, or the output cannot be written.
-pub fn unpack(path: &Path, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
+pub fn unpack(unpacker: &Unpacker, path: &Path, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
     tell(on, Event::Stage(Stage::Unpack, &format!("unpacking {}", path.display())))?;
     let input = crate::open(path)?;
-    let unpacked =
-        arm_image_decompress::unpack(&input, output, &mut |done, total| on(Event::Bytes(done, total)))
-            .map_err(|cause| Error::Unpack { path: path.into(), cause })?;
-    tell(on, Event::Note(&format!("{} image of {}", unpacked.format, humane(unpacked.size))))
+    let unpacked = unpacker
+        .unpack(&input, output, &mut |done, total| on(Event::Bytes(done, total)))
+        .map_err(|cause| Error::Unpack { path: path.into(), cause })?;
+    let member = unpacked.member.map_or_else(String::new, |name| format!(", member {name}"));
+    tell(on, Event::Note(&format!("{} image of {}{member}", unpacked.format, humane(unpacked.size))))?;
+    match unpacked.note {
+        Some(note) => tell(on, Event::Warning(&note)),
+        None => Ok(()),
+    }
 }
 
 fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> {

@@ -46,7 +46,7 @@ pub(crate) fn run(
         }
         Command::Fetch(fetch) => fetch_only(fetch, around, &mut on)?,
         Command::Unpack(unpack) => {
-            arm_image::unpack_to(&unpack.archive, &unpack.out, &mut on)?;
+            arm_image::unpack_to(&unpack.archive.into(), &unpack.from, &unpack.out, &mut on)?;
             unpack.out
         }
         Command::Resize(resize) => {
@@ -115,6 +115,7 @@ pub(crate) fn run(
 
 fn plan(build: args::Build, matches: Option<&ArgMatches>, around: &Surroundings) -> Plan {
     let mut plan = Plan::new(build.source, build.checksum, build.output);
+    plan.unpacker = build.archive.into();
     plan.size = build.size;
     plan.steps = steps(build.steps, matches);
     plan.enter = enter(build.enter, around);

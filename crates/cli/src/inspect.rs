@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use arm_image_decompress::Unpacker;
 use arm_image_partition::{self as partition, filesystem, filesystem::FileSystem};
 use arm_image_presets::{self as presets, OsRelease, Preset, RootReader, fstab};
 use arm_image_qemu::Arch;
@@ -107,7 +108,7 @@ pub fn inspect(path: &Path, scratch: &Path, on: OnEvent<'_>) -> Result<Inspectio
             path: scratch.into(),
             cause,
         })?;
-        crate::unpack(path, &unpacked, on)?;
+        crate::unpack(&Unpacker::default(), path, &unpacked, on)?;
         image = unpacked;
     }
     let told = on(Event::Stage(Stage::Inspect, "reading the image's table and files"));

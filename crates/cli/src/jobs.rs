@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use arm_image_decompress::Unpacker;
 use arm_image_fetch::{Cache, CacheEntry};
 
 use rustix::{
@@ -27,15 +28,15 @@ use crate::{
 /// How often a silent command lets the caller look up.
 const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// Unpacks `archive` to `output`, which gets its name only when it is whole.
+/// Unpacks `archive` as `unpacker` says to `output`, which gets its name only when it is whole.
 ///
 /// # Errors
 ///
 /// As [`unpack`](crate::unpack), and where `output` is the archive itself or no file.
-pub fn unpack_to(archive: &Path, output: &Path, on: OnEvent<'_>) -> Result<(), Error> {
+pub fn unpack_to(unpacker: &Unpacker, archive: &Path, output: &Path, on: OnEvent<'_>) -> Result<(), Error> {
     crate::open(archive)?;
     let partial = Partial::create(output, Some(archive))?;
-    crate::unpack(archive, partial.file(), on)?;
+    crate::unpack(unpacker, archive, partial.file(), on)?;
     partial.finish(None)
 }
 

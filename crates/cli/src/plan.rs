@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use arm_image_chroot::ResolvConf;
+use arm_image_decompress::Unpacker;
 use arm_image_fetch::{Checksum, Source};
 use arm_image_presets::Preset;
 use arm_image_qemu::Arch;
@@ -20,6 +21,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// What the source must hash to.
     pub checksum: Checksum,
+    /// How the source is unpacked.
+    pub unpacker: Unpacker,
     /// Where the finished image goes; until it is finished it is called `OUTPUT.partial`.
     pub output: PathBuf,
     /// The size to grow the image to, with its last partition and the file system in it.
@@ -44,6 +47,7 @@ impl Plan {
         Plan {
             sources: sources.into(),
             checksum,
+            unpacker: Unpacker::default(),
             output: output.into(),
             size: None,
             enter: Enter::default(),

@@ -70,6 +70,8 @@ impl Plan {
         json!({
             "sources": self.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "checksum": self.checksum.to_string(),
+            "member": self.unpacker.member,
+            "max_size": self.unpacker.max_size,
             "output": lossy(&self.output),
             "size": self.size,
             "mounts": enter.mounts.iter().map(|(number, path)| (number, lossy(path))).collect::<Vec<_>>(),

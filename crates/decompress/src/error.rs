@@ -78,9 +78,11 @@ pub enum Error {
         reason: String,
     },
 
-    /// A zip holds several files, and none of them is clearly the image.
-    #[error("cannot tell which of the files in the zip input is the disk image: {}", list(.members))]
-    ZipChoice {
+    /// A zip or tar holds several files, and none of them is clearly the image; or no file at all, or none that was asked for.
+    #[error("cannot tell which of the files in the {format} input is the disk image: {}", list(.members))]
+    Choice {
+        /// The archive's format.
+        format: &'static str,
         /// The names of the files, folders left out; empty if there is none.
         members: Vec<String>,
     },
@@ -114,6 +116,22 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The pattern for the names of members is none.
+    #[error("`{glob}` is no glob pattern")]
+    Glob {
+        /// The pattern.
+        glob: String,
+        /// The cause.
+        source: glob::PatternError,
+    },
+
+    /// The image is larger than it may be.
+    #[error("the image is larger than {limit} bytes")]
+    TooLarge {
+        /// The most it may have, in bytes.
+        limit: u64,
+    },
+
     /// The output is a device or a pipe, where skipped zeros would leave what was there before.
     #[error("the output is not a regular file")]
     NotRegular,
@@ -121,6 +139,13 @@ pub enum Error {
     /// Input and output are the same file.
     #[error("input and output are the same file")]
     SameFile,
+
+    /// The system gives no further thread.
+    #[error("failed to start a thread")]
+    Thread {
+        /// The cause.
+        source: io::Error,
+    },
 
     /// The caller's tick said stop.
     #[error("unpacking was cancelled")]
@@ -142,13 +167,18 @@ impl Error {
             Self::Unsupported { remedy, .. } => remedy,
             Self::Nested { .. } => "unpack the outer archive first, and name what was inside as the source",
             Self::NeedsFile { .. } => "save it to a file first: its table of contents stands at its end",
-            Self::ZipChoice { .. } => "unpack the image with `unzip`, and name it as the source",
+            Self::Choice { members, .. } if members.is_empty() => {
+                "there is no file in it that matches: look at what it holds, and choose another archive or pattern"
+            }
+            Self::Choice { .. } => "choose one of them by a pattern for its name",
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space, or choose another place for the output"
             }
+            Self::Glob { .. } => "`*` stands for any characters, `?` for one, `[ab]` for one of several",
+            Self::TooLarge { .. } => "if the archive is to be trusted, allow more",
             Self::NotRegular => "unpack to a file first",
             Self::SameFile => "choose another name for the output",
-            Self::Read { .. } | Self::Write { .. } | Self::Cancelled => return None,
+            Self::Read { .. } | Self::Write { .. } | Self::Thread { .. } | Self::Cancelled => return None,
         };
         Some(hint.to_owned())
     }

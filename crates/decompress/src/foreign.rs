@@ -1,6 +1,6 @@
 //! Formats that are known but not supported, so that none of them is taken for a raw image.
 
-use crate::{Decompressor, Error, Input, SparseFile, Tick};
+use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
 /// Something that is no image and not unpacked here.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Foreign {
 }
 
 /// The magic numbers are those of the formats' own documents, or of the kernel's and QEMU's headers.
-pub(crate) static FORMATS: [Foreign; 12] = [
+pub(crate) static FORMATS: [Foreign; 10] = [
     Foreign {
         name: "7z",
         found: "a 7z archive",
@@ -27,12 +27,6 @@ pub(crate) static FORMATS: [Foreign; 12] = [
         matches: |head| head.starts_with(b"Rar!\x1a\x07"),
     },
     Foreign {
-        name: "tar",
-        found: "a tar archive",
-        remedy: "unpack it with `tar -xf`; if there is no image in it but a root file system, it has to be put into an image first",
-        matches: |head| head.get(257..).is_some_and(|field| field.starts_with(b"ustar")),
-    },
-    Foreign {
         name: "lz4",
         found: "an lz4 file",
         remedy: "unpack it with `lz4 -d` first",
@@ -44,7 +38,6 @@ pub(crate) static FORMATS: [Foreign; 12] = [
         remedy: "unpack it with `lzip -d` first",
         matches: |head| head.starts_with(b"LZIP\x01"),
     },
-    Foreign { name: "lzma", found: "an lzma file", remedy: "unpack it with `xz -d` first", matches: is_lzma },
     Foreign {
         name: "android-sparse",
         found: "an Android sparse image",
@@ -92,22 +85,14 @@ impl Decompressor for Foreign {
         (self.matches)(head)
     }
 
-    fn unpack(&self, _input: Input<'_>, _output: &SparseFile<'_>, _tick: Tick<'_>) -> Result<u64, Error> {
+    fn unpack(
+        &self,
+        _options: &Unpacker,
+        _input: Input<'_>,
+        _output: &SparseFile<'_>,
+        _tick: Tick<'_>,
+    ) -> Result<Unpacked, Error> {
         Err(Error::Unsupported { found: self.found, remedy: self.remedy })
-    }
-}
-
-/// The old format has no magic: a byte of properties (0x5d in practice), the size of the dictionary (a power of two) and that of
-/// the data (-1 if unknown).
-fn is_lzma(head: &[u8]) -> bool {
-    match head {
-        [0x5d, a, b, c, d, size @ ..] => {
-            let dictionary = u32::from_le_bytes([*a, *b, *c, *d]);
-            let Some(size) = size.first_chunk() else { return false };
-            let size = u64::from_le_bytes(*size);
-            dictionary.is_power_of_two() && dictionary >= 1 << 12 && (size == u64::MAX || size < 1 << 40)
-        }
-        _ => false,
     }
 }
 

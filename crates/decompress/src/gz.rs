@@ -1,9 +1,11 @@
 //! gzip, as in RFC 1952.
 
+mod openwrt;
+
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::streams::{self, Codec, Step};
-use crate::{Decompressor, Error, Input, SparseFile, Tick};
+use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
 /// Magic of a member, and deflate, the only compression method there is.
 const MAGIC: &[u8] = b"\x1f\x8b\x08";
@@ -21,8 +23,14 @@ impl Decompressor for Gz {
         GzMember::begins(head)
     }
 
-    fn unpack(&self, input: Input<'_>, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<u64, Error> {
-        streams::unpack::<GzMember>(input, output, tick)
+    fn unpack(
+        &self,
+        options: &Unpacker,
+        input: Input<'_>,
+        output: &SparseFile<'_>,
+        tick: Tick<'_>,
+    ) -> Result<Unpacked, Error> {
+        streams::unpack::<GzMember>(options, input, output, tick)
     }
 }
 
@@ -39,6 +47,12 @@ impl Codec for GzMember {
 
     fn begins(head: &[u8]) -> bool {
         crate::starts_with(head, MAGIC)
+    }
+
+    fn trailer(rest: &[u8]) -> Option<String> {
+        openwrt::is_metadata(rest).then(|| {
+            format!("{} bytes of OpenWrt's own metadata follow the image and were left out", rest.len())
+        })
     }
 
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Step {

@@ -50,6 +50,7 @@ impl<'a> Input<'a> {
 }
 
 /// Reads a file by offsets and keeps its own position, so that several readers of one file do not disturb each other.
+#[derive(Debug)]
 pub(crate) struct FileReader<'a> {
     pub(crate) file: &'a File,
     pub(crate) at: u64,

@@ -30,25 +30,40 @@
 //!   than an image is an [`Error`], and the output is then empty. Damage can only be seen where the archive carries checksums:
 //!   gz, bz2 and zip always do, xz and zst do unless their maker turned them off, a raw image has none.
 //! * Files of several parts are taken whole: multi-stream xz with padding, multi-member gz, multi-stream bz2, multi-frame zst
-//!   with skippable frames.
+//!   with skippable frames. What OpenWrt appends to a gz is left out and told of ([`Unpacked::note`]).
+//! * In a zip or a tar, compressed or not, the image is the only file, else the only `*.img`, else the largest disk, or what
+//!   [`Unpacker::member`] says.
 //! * Runs of zeros become holes ([`SparseFile`]), so that an 8 GB image with 2 GB in it takes 2 GB.
-//! * Memory is bounded: 1.3 MiB of buffers, and what the archive's own window asks for. Archives that ask for more than 1 GiB
-//!   are refused; `xz -9` needs 65 MiB, `zstd -19` 8 MiB.
+//! * All cores work where the archive lets them: the blocks of an xz file are found in its index and decoded side by side, those
+//!   of a bz2 file are found by their magic bytes; everything else is decoded on one thread and written on another. No other
+//!   program is called: the `xz` program decodes no faster.
+//! * Memory is bounded. A stream takes 3.3 MiB of buffers, and what the archive's own window asks for: `xz -9` 65 MiB, `zstd -19`
+//!   8 MiB; archives that ask for more than 1 GiB are refused. Each worker on xz blocks takes 1.3 MiB and a window (8 MiB for
+//!   `xz -6`), all their windows together 192 MiB at most: larger windows mean fewer workers. A worker on bz2 blocks takes about
+//!   10 MiB. There are as many workers as cores, but no more than 16.
+//! * The output may be limited ([`Unpacker::max_size`]); by default it is not.
 
 mod bz2;
 mod error;
 mod foreign;
 mod gz;
 mod input;
+mod lzma;
+mod options;
+mod parallel;
 mod raw;
+mod sink;
+mod source;
 mod sparse;
 mod streams;
+mod tar;
 mod xz;
 mod zip;
 mod zst;
 
 pub use error::Error;
 pub use input::Input;
+pub use options::Unpacker;
 pub use sparse::SparseFile;
 
 use std::fmt::Debug;
@@ -69,7 +84,7 @@ pub const HEAD: usize = 512;
 
 /// One compression format.
 pub trait Decompressor: Sync + Debug {
-    /// The short name of the format: `xz`, `gz`, `bz2`, `zip`, `zst` or `raw`.
+    /// The short name of the format: `xz`, `lzma`, `gz`, `bz2`, `zip`, `zst`, `tar` or `raw`.
     fn name(&self) -> &'static str;
 
     /// Whether an input that starts with `head` is of this format.
@@ -78,23 +93,29 @@ pub trait Decompressor: Sync + Debug {
     /// matches, so that it can be reported as cut instead of being taken for a raw image.
     fn matches(&self, head: &[u8]) -> bool;
 
-    /// Unpacks the whole of `input` and returns the size of the image in bytes.
+    /// Unpacks the whole of `input`.
     ///
     /// `output` is fresh: ranges that are never written read as zeros. What stands in it after an error is meaningless.
     ///
     /// # Errors
     /// Any [`Error`]; [`Error::NeedsFile`] if the format cannot be read from a stream.
-    fn unpack(&self, input: Input<'_>, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<u64, Error>;
+    fn unpack(
+        &self,
+        options: &Unpacker,
+        input: Input<'_>,
+        output: &SparseFile<'_>,
+        tick: Tick<'_>,
+    ) -> Result<Unpacked, Error>;
 }
 
 /// Every supported format; the last one is `raw`, which matches anything.
 pub fn formats() -> &'static [&'static dyn Decompressor] {
-    &[&xz::Xz, &gz::Gz, &bz2::Bz2, &zip::Zip, &zst::Zst, &raw::Raw]
+    &[&xz::Xz, &gz::Gz, &bz2::Bz2, &zip::Zip, &zst::Zst, &tar::Tar, &lzma::Lzma, &raw::Raw]
 }
 
 /// Finds the format of an input by its first [`HEAD`] bytes.
 ///
-/// Formats that are known but not supported (7z, lz4, tar, qcow2 ...) have a `Decompressor` here too, though none in
+/// Formats that are known but not supported (7z, lz4, qcow2 ...) have a `Decompressor` here too, though none in
 /// [`formats`]: its name says what was found, and its `unpack` fails with [`Error::Unsupported`].
 pub fn detect(head: &[u8]) -> &'static dyn Decompressor {
     let (raw, compressed) = formats().split_last().expect("`formats` is a constant and not empty");
@@ -103,12 +124,24 @@ pub fn detect(head: &[u8]) -> &'static dyn Decompressor {
 }
 
 /// What [`unpack`] found and wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unpacked {
     /// The short name of the input's format, as [`Decompressor::name`] gives it.
     pub format: &'static str,
     /// The size of the image in bytes.
     pub size: u64,
+    /// The name of the image in the zip or tar it was in.
+    pub member: Option<String>,
+    /// Something that the user may want to know: what followed the image and was left out.
+    pub note: Option<String>,
+}
+
+impl Unpacked {
+    /// An image of `size` bytes from an input of this format.
+    pub fn new(format: &'static str, size: u64) -> Self {
+        Self { format, size, member: None, note: None }
+    }
 }
 
 /// Unpacks the file `input` into the regular file `output`.
@@ -119,16 +152,20 @@ pub struct Unpacked {
 /// # Errors
 /// See [`Error`]; most are about what the input holds.
 pub fn unpack(input: &File, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
+    Unpacker::default().unpack(input, output, tick)
+}
+
+fn unpack_file(options: &Unpacker, input: &File, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
     let metadata = input.metadata().map_err(|source| Error::Read { at: 0, source })?;
     if !metadata.is_file() && !metadata.file_type().is_block_device() {
-        return unpack_stream(&mut &*input, output, tick);
+        return unpack_arriving(options, &mut &*input, output, tick);
     }
     let target = output.metadata().map_err(|source| Error::Write { at: 0, source })?;
     if (metadata.dev(), metadata.ino()) == (target.dev(), target.ino()) {
         return Err(Error::SameFile);
     }
     let head = input::head(&mut Input::File(input).reader())?;
-    run(&head, Input::File(input), output, tick)
+    run(options, &head, Input::File(input), output, tick)
 }
 
 /// Unpacks what `input` delivers until its end into the regular file `output`, without a temporary copy.
@@ -138,19 +175,34 @@ pub fn unpack(input: &File, output: &File, tick: Tick<'_>) -> Result<Unpacked, E
 /// # Errors
 /// As [`unpack`]; also [`Error::NeedsFile`] for a zip, whose table of contents stands at its end.
 pub fn unpack_stream(input: &mut dyn Read, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
-    let head = input::head(input)?;
-    run(&head, Input::Stream(&mut head.chain(input)), output, tick)
+    Unpacker::default().unpack_stream(input, output, tick)
 }
 
-fn run(head: &[u8], input: Input<'_>, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
+fn unpack_arriving(
+    options: &Unpacker,
+    input: &mut dyn Read,
+    output: &File,
+    tick: Tick<'_>,
+) -> Result<Unpacked, Error> {
+    let head = input::head(input)?;
+    run(options, &head, Input::Stream(&mut head.chain(input)), output, tick)
+}
+
+fn run(
+    options: &Unpacker,
+    head: &[u8],
+    input: Input<'_>,
+    output: &File,
+    tick: Tick<'_>,
+) -> Result<Unpacked, Error> {
     if head.is_empty() {
         return Err(Error::Empty);
     }
     let format = detect(head);
-    let sparse = SparseFile::new(output)?;
-    let result = match format.unpack(input, &sparse, tick) {
-        Ok(0) => Err(Error::NothingInside { format: format.name() }),
-        Ok(size) => sparse.finish(size).map(|()| Unpacked { format: format.name(), size }),
+    let sparse = SparseFile::new(output)?.limited(options.max_size.unwrap_or(u64::MAX));
+    let result = match format.unpack(options, input, &sparse, tick) {
+        Ok(Unpacked { size: 0, format, .. }) => Err(Error::NothingInside { format }),
+        Ok(unpacked) => sparse.finish(unpacked.size).map(|()| unpacked),
         Err(error) => Err(error),
     };
     if result.is_err() {

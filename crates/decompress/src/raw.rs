@@ -4,17 +4,17 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-use rustix::fs::{SeekFrom, copy_file_range, ioctl_ficlone, seek};
+use rustix::fs::{SeekFrom, ioctl_ficlone, seek};
 use rustix::io::Errno;
 
 use crate::input::{FileReader, read_full};
 use crate::streams::copy;
-use crate::{Decompressor, Error, Input, SparseFile, Tick};
+use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
 const NAME: &str = "raw";
 
-/// How much the kernel copies in one call: small enough that a cancellation is heard within a blink.
-const COPY: u64 = 16 << 20;
+/// The buffer for copying stays in a core's own cache: a larger one is slower. In bytes.
+const BUFFER: usize = 256 << 10;
 
 /// An image as it is.
 #[derive(Debug)]
@@ -29,49 +29,40 @@ impl Decompressor for Raw {
         true
     }
 
-    /// Shares the blocks (reflink) where the file system can; has the kernel copy what is data where the source has holes; reads
-    /// and skips zeros else. A source without holes would stay without them if the kernel copied it.
-    fn unpack(&self, input: Input<'_>, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<u64, Error> {
+    /// Shares the blocks (reflink) where the file system can; reads and writes what is data, zeros left out, where it cannot.
+    /// `copy_file_range` is not used: between files that share nothing it took one and a half times as long on ext4.
+    fn unpack(
+        &self,
+        _options: &Unpacker,
+        input: Input<'_>,
+        output: &SparseFile<'_>,
+        tick: Tick<'_>,
+    ) -> Result<Unpacked, Error> {
         let size = input.size()?;
-        match input {
+        let copied = match input {
             Input::Stream(stream) => {
-                copy(NAME, output, |buffer, at| read_full(stream, buffer, at), |at| ticked(tick, at, None))
+                copy(NAME, output, |buffer, at| read_full(stream, buffer, at), |at| ticked(tick, at, None))?
             }
             Input::File(file) => {
                 let size = size.unwrap_or_default();
+                output.room_for(size)?;
                 if ioctl_ficlone(output.file(), file).is_err() {
                     copy_extents(file, size, output, tick)?;
                 }
                 ticked(tick, size, Some(size))?;
-                Ok(size)
+                size
             }
-        }
+        };
+        Ok(Unpacked::new(NAME, copied))
     }
 }
 
 /// Copies the parts of the file that are not holes.
 fn copy_extents(file: &File, size: u64, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<(), Error> {
     let mut at = 0;
-    // Once the kernel has refused to copy between these two files it is not asked again.
-    let mut by_kernel = true;
     while at < size {
         let data = next_extent(file, at..size)?;
-        if data == (0..size) {
-            by_kernel = false;
-        }
-        at = data.start;
-        while by_kernel && at < data.end {
-            let count = usize::try_from(COPY.min(data.end - at)).unwrap_or(usize::MAX);
-            let (mut from, mut to) = (at, at);
-            match copy_file_range(file, Some(&mut from), output.file(), Some(&mut to), count) {
-                Ok(0) | Err(_) => by_kernel = false, // the loop below finds the cause or a way
-                Ok(copied) => {
-                    at += copied as u64;
-                    ticked(tick, at, Some(size))?;
-                }
-            }
-        }
-        copy_bytes(file, at..data.end, size, output, tick)?;
+        copy_bytes(file, data.clone(), size, output, tick)?;
         at = data.end;
     }
     Ok(())
@@ -102,7 +93,7 @@ fn copy_bytes(
     tick: Tick<'_>,
 ) -> Result<(), Error> {
     let mut reader = FileReader { file, at: range.start };
-    let mut buffer = vec![0; crate::streams::OUTPUT_BUFFER];
+    let mut buffer = vec![0; BUFFER];
     let mut at = range.start;
     while at < range.end {
         // Stops on multiples of the buffer, where the search for zeros has whole pieces.

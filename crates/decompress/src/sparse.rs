@@ -31,6 +31,8 @@ const PIECE: u64 = 64 << 10;
 #[derive(Debug)]
 pub struct SparseFile<'a> {
     file: &'a File,
+    /// The most it may become, in bytes.
+    limit: u64,
 }
 
 impl<'a> SparseFile<'a> {
@@ -43,8 +45,30 @@ impl<'a> SparseFile<'a> {
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(Error::NotRegular);
         }
-        file.set_len(0).map_err(failed)?;
-        Ok(Self { file })
+        let sparse = Self { file, limit: u64::MAX };
+        sparse.empty()?;
+        Ok(sparse)
+    }
+
+    /// The same file, which may not become larger than `limit` bytes: writing behind it is [`Error::TooLarge`].
+    #[must_use]
+    pub fn limited(self, limit: u64) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Whether a file of `size` bytes is within the limit.
+    pub(crate) fn room_for(&self, size: u64) -> Result<(), Error> {
+        if size > self.limit { Err(Error::TooLarge { limit: self.limit }) } else { Ok(()) }
+    }
+
+    /// Forgets what was written.
+    pub(crate) fn empty(&self) -> Result<(), Error> {
+        let failed = |source| Error::Write { at: 0, source };
+        // ext4 writes a file that was cut to nothing to the disk when it is closed, even if there was nothing to cut.
+        if self.file.metadata().map_err(failed)?.len() > 0 {
+            self.file.set_len(0).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Writes `bytes` at `offset` (in bytes), all of them but the runs of zeros.
@@ -54,6 +78,7 @@ impl<'a> SparseFile<'a> {
     /// # Errors
     /// [`Error::Write`], for instance when the file system is full.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<(), Error> {
+        self.room_for(offset.saturating_add(bytes.len() as u64))?;
         let mut start = 0; // of the stretch that has to be written
         let mut at = 0;
         while at < bytes.len() {
@@ -74,6 +99,7 @@ impl<'a> SparseFile<'a> {
     /// # Errors
     /// [`Error::Write`], for instance when the file system has no room for files of that size.
     pub fn finish(self, size: u64) -> Result<(), Error> {
+        self.room_for(size)?;
         self.file.set_len(size).map_err(|source| Error::Write { at: size, source })
     }
 
@@ -88,7 +114,7 @@ impl<'a> SparseFile<'a> {
 }
 
 /// Whether all bytes are zero; reads no further than the first group of 256 bytes that has another.
-fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     let (groups, rest) = bytes.as_chunks::<256>();
     // Without an exit inside a group the compiler makes vector instructions of it.
     let is_zero_group = |group: &[u8]| group.iter().fold(0, |all, byte| all | byte) == 0;

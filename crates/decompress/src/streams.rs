@@ -1,14 +1,10 @@
 //! The loop that the formats made of consecutive streams share: xz, gz, bz2 and zst.
 
-use std::io::Read;
+use crate::sink::{Sink, write_beside};
+use crate::source::Source;
+use crate::{Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
-use crate::{Error, HEAD, Input, SparseFile, Tick, detect};
-
-/// Compressed bytes are read in this size: enough to make system calls cheap, small enough for a core's own cache.
-const INPUT_BUFFER: usize = 256 << 10;
-
-/// Image bytes are gathered to this size before they are searched for zeros and written.
-pub(crate) const OUTPUT_BUFFER: usize = 1 << 20;
+pub(crate) use crate::sink::{OUTPUT_BUFFER, refuse_nested};
 
 /// How far a decoder came in one step.
 pub(crate) struct Step {
@@ -52,168 +48,100 @@ pub(crate) trait Codec: Sized {
     /// Whether a stream can start with these bytes.
     fn begins(head: &[u8]) -> bool;
 
-    /// Decodes what it can from `input` into `output`, which is not empty. `input` is empty only where the archive ends.
+    /// What to tell the user of `rest`, which follows the last stream, if it may stand there and be left out.
+    fn trailer(_rest: &[u8]) -> Option<String> {
+        None
+    }
+
+    /// Decodes what it can from `input` into `output`, which is not empty. `input` is empty only where the archive ends; where it
+    /// is too short to take anything of it, it becomes longer.
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Step;
 }
 
 /// Unpacks streams of one format, one after the other, until the input ends.
 pub(crate) fn unpack<C: Codec>(
+    options: &Unpacker,
     input: Input<'_>,
     output: &SparseFile<'_>,
     tick: Tick<'_>,
-) -> Result<u64, Error> {
+) -> Result<Unpacked, Error> {
     let total = input.size()?;
+    let pattern = options.pattern()?;
     let mut source = Source::new(input.reader());
-    let mut sink = Sink::new(C::NAME, output);
-    loop {
-        let mut codec = C::start().map_err(|reason| source.damaged::<C>(reason))?;
+    let mut ticked = |at: u64| if tick(at, total).is_break() { Err(Error::Cancelled) } else { Ok(()) };
+    let (unpacked, note) = write_beside(C::NAME, output, &pattern, |sink| {
         loop {
-            if source.window().is_empty() {
-                source.refill()?;
-            }
-            let step = codec.step(source.window(), sink.space());
-            source.consume(step.consumed);
-            sink.advance(step.produced)?;
-            if step.ended.map_err(|reason| source.damaged::<C>(reason))? {
-                break;
-            }
-            if step.consumed == 0 && step.produced == 0 {
-                return Err(if source.window().is_empty() {
-                    Error::Truncated { format: C::NAME, at: source.at }
-                } else {
-                    source.damaged::<C>("the decoder makes nothing of it".to_owned())
-                });
-            }
-            if tick(source.at, total).is_break() {
-                return Err(Error::Cancelled);
+            decode::<C>(&mut source, sink, &mut ticked)?;
+            match next_stream::<C>(&mut source)? {
+                Next::Stream => {}
+                Next::End(note) => return Ok(note),
             }
         }
-        let end = source.at;
-        if C::PADDING > 0 {
-            source.skip_zeros()?;
-        }
-        source.refill()?;
-        if C::PADDING > 0 && !(source.at - end).is_multiple_of(C::PADDING) {
-            return Err(Error::Trailing { format: C::NAME, at: end });
-        }
-        if source.window().is_empty() {
-            break;
-        }
-        if !C::begins(source.window()) {
-            return Err(Error::Trailing { format: C::NAME, at: end });
-        }
-    }
-    let size = sink.finish()?;
+    })?;
     // Short inputs have their say, too, and the last call always shows the whole.
-    if tick(source.at, total).is_break() {
-        return Err(Error::Cancelled);
-    }
-    Ok(size)
+    ticked(source.at())?;
+    Ok(Unpacked { note, ..unpacked })
 }
 
-/// A window on the input.
-struct Source<'a> {
-    reader: Box<dyn Read + 'a>,
-    buffer: Vec<u8>,
-    /// What is left of the buffer: the bytes read but not consumed.
-    start: usize,
-    end: usize,
-    /// How many bytes were consumed.
-    at: u64,
+/// What comes after a stream.
+enum Next {
+    Stream,
+    /// The end, perhaps after something that is no stream and of which this is to be told.
+    End(Option<String>),
 }
 
-impl<'a> Source<'a> {
-    fn new(reader: Box<dyn Read + 'a>) -> Self {
-        Self { reader, buffer: vec![0; INPUT_BUFFER], start: 0, end: 0, at: 0 }
-    }
-
-    fn window(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.start += count;
-        self.at += count as u64;
-    }
-
-    /// Makes the window as large as a magic number at least, unless the input ends before. A window that is large enough is
-    /// left alone; a slow stream is not waited for longer than needed.
-    fn refill(&mut self) -> Result<(), Error> {
-        const ENOUGH: usize = 16;
-        if self.window().len() >= ENOUGH {
+/// Decodes a single stream; `tick` is told how much of the source is consumed.
+pub(crate) fn decode<C: Codec>(
+    source: &mut Source<'_>,
+    sink: &mut impl Sink,
+    tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let damaged = |at, reason| Error::Damaged { format: C::NAME, at, reason };
+    let mut codec = C::start().map_err(|reason| damaged(source.at(), reason))?;
+    loop {
+        if source.window().is_empty() {
+            source.refill()?;
+        }
+        let step = codec.step(source.window(), sink.space());
+        source.consume(step.consumed);
+        sink.advance(step.produced)?;
+        if step.ended.map_err(|reason| damaged(source.at(), reason))? {
             return Ok(());
         }
-        self.buffer.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        while self.end < ENOUGH {
-            let at = self.at + self.end as u64;
-            // One read may fill the whole buffer, or bring a single byte of a stream.
-            let read = match self.reader.read(&mut self.buffer[self.end..]) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(Error::Read { at, source }),
-            };
-            self.end += read;
+        if step.consumed == 0 && step.produced == 0 && !source.grow()? {
+            return Err(if source.is_full() {
+                damaged(source.at(), "the decoder makes nothing of it".to_owned())
+            } else {
+                Error::Truncated { format: C::NAME, at: source.at() + source.window().len() as u64 }
+            });
         }
-        Ok(())
-    }
-
-    fn skip_zeros(&mut self) -> Result<(), Error> {
-        loop {
-            self.refill()?;
-            let zeros = self.window().iter().take_while(|byte| **byte == 0).count();
-            self.consume(zeros);
-            if zeros == 0 || !self.window().is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn damaged<C: Codec>(&self, reason: String) -> Error {
-        Error::Damaged { format: C::NAME, at: self.at, reason }
+        tick(source.at())?;
     }
 }
 
-/// Gathers the image's bytes and writes them in large pieces.
-struct Sink<'a, 'f> {
-    format: &'static str,
-    output: &'a SparseFile<'f>,
-    buffer: Vec<u8>,
-    filled: usize,
-    /// Bytes written before those in the buffer.
-    at: u64,
-}
-
-impl<'a, 'f> Sink<'a, 'f> {
-    fn new(format: &'static str, output: &'a SparseFile<'f>) -> Self {
-        Self { format, output, buffer: vec![0; OUTPUT_BUFFER], filled: 0, at: 0 }
+/// Skips padding, and tells what follows; anything unknown is an error.
+fn next_stream<C: Codec>(source: &mut Source<'_>) -> Result<Next, Error> {
+    const LONGEST_TRAILER: usize = 128 << 10;
+    let end = source.at();
+    if C::PADDING > 0 {
+        source.skip_zeros()?;
     }
-
-    fn space(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.filled..]
+    source.refill()?;
+    let trailing = Error::Trailing { format: C::NAME, at: end };
+    if C::PADDING > 0 && !(source.at() - end).is_multiple_of(C::PADDING) {
+        return Err(trailing);
     }
-
-    fn advance(&mut self, count: usize) -> Result<(), Error> {
-        self.filled += count;
-        if self.filled == self.buffer.len() { self.flush() } else { Ok(()) }
+    if source.window().is_empty() {
+        return Ok(Next::End(None));
     }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        let bytes = &self.buffer[..self.filled];
-        if self.at == 0 {
-            refuse_nested(self.format, bytes)?;
-        }
-        self.output.write_all_at(bytes, self.at)?;
-        self.at += self.filled as u64;
-        self.filled = 0;
-        Ok(())
+    if C::begins(source.window()) {
+        return Ok(Next::Stream);
     }
-
-    fn finish(mut self) -> Result<u64, Error> {
-        self.flush()?;
-        Ok(self.at)
-    }
+    let rest = source.rest(LONGEST_TRAILER)?.unwrap_or_default();
+    let note = C::trailer(rest).ok_or(trailing)?;
+    let length = rest.len();
+    source.consume(length);
+    Ok(Next::End(Some(note)))
 }
 
 /// Copies bytes that need no decoding, or that a library decodes while they are read: `read` fills a buffer as far as it can,
@@ -237,14 +165,5 @@ pub(crate) fn copy(
         if filled < buffer.len() {
             return Ok(at);
         }
-    }
-}
-
-/// Fails if the first bytes of what was unpacked are an archive again, or something else known that is no image.
-fn refuse_nested(format: &'static str, image: &[u8]) -> Result<(), Error> {
-    // No image is shorter than a sector, and of a few bytes nothing can be said.
-    match image.get(..HEAD).map_or("raw", |head| detect(head).name()) {
-        "raw" => Ok(()),
-        found => Err(Error::Nested { format, found }),
     }
 }

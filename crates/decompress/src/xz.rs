@@ -1,15 +1,15 @@
 //! xz, as in <https://tukaani.org/xz/xz-file-format.txt>.
 
-use xz2::stream::{Action, Error as XzError, Status, Stream, TELL_UNSUPPORTED_CHECK};
+mod blocks;
+#[cfg_attr(feature = "c", path = "xz/liblzma.rs")]
+#[cfg_attr(not(feature = "c"), path = "xz/lzma_rust.rs")]
+mod decoder;
+mod index;
+
+pub(crate) use decoder::Decoder;
 
 use crate::streams::{self, Codec, Step};
-use crate::{Decompressor, Error, Input, SparseFile, Tick};
-
-/// Header magic of a stream.
-const MAGIC: &[u8] = b"\xfd7zXZ\0";
-
-/// The most memory a decoder may take, in bytes. `xz -9` asks for 65 MiB; only odd settings come near this.
-const MEMORY_LIMIT: u64 = 1 << 30;
+use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
 /// Streams of xz data, padded or not.
 #[derive(Debug)]
@@ -24,47 +24,41 @@ impl Decompressor for Xz {
         XzStream::begins(head)
     }
 
-    fn unpack(&self, input: Input<'_>, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<u64, Error> {
-        streams::unpack::<XzStream>(input, output, tick)
+    fn unpack(
+        &self,
+        options: &Unpacker,
+        input: Input<'_>,
+        output: &SparseFile<'_>,
+        tick: Tick<'_>,
+    ) -> Result<Unpacked, Error> {
+        if let (Input::File(file), Some(size)) = (&input, input.size()?)
+            && let Some(layout) = blocks::Layout::read(file, size)
+        {
+            match layout.unpack(file, size, output, tick) {
+                // The way below takes the image out of it.
+                Err(Error::Nested { found: crate::tar::NAME, .. }) => output.empty()?,
+                result => return result.map(|size| Unpacked::new(XzStream::NAME, size)),
+            }
+        }
+        streams::unpack::<XzStream>(options, input, output, tick)
     }
 }
 
-struct XzStream(Stream);
+struct XzStream(Decoder);
 
 impl Codec for XzStream {
     const NAME: &'static str = "xz";
     const PADDING: u64 = 4; // section 2.2 of the format
 
     fn start() -> Result<Self, String> {
-        // A check of a kind that this build does not know would be skipped silently without the flag.
-        Stream::new_stream_decoder(MEMORY_LIMIT, TELL_UNSUPPORTED_CHECK).map(Self).map_err(reason)
+        Decoder::xz().map(Self)
     }
 
     fn begins(head: &[u8]) -> bool {
-        crate::starts_with(head, MAGIC)
+        crate::starts_with(head, index::MAGIC)
     }
 
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Step {
-        let before = (self.0.total_in(), self.0.total_out());
-        let status = self.0.process(input, output, Action::Run);
-        Step::since(
-            before,
-            (self.0.total_in(), self.0.total_out()),
-            status.map_err(reason),
-            Status::StreamEnd,
-        )
+        self.0.step(input, output)
     }
-}
-
-fn reason(error: XzError) -> String {
-    match error {
-        XzError::Data => "the data or a check over them are wrong",
-        XzError::Format => "it is not xz",
-        XzError::Options => "it uses a feature that this program does not know",
-        XzError::UnsupportedCheck => "its integrity check is of an unknown kind",
-        XzError::MemLimit => "unpacking it would take more than 1 GiB of memory",
-        XzError::Mem => "there is not enough memory to unpack it",
-        XzError::NoCheck | XzError::Program => "liblzma gave up",
-    }
-    .to_owned()
 }

@@ -8,9 +8,9 @@ use ::zip::read::ZipReadOptions;
 use ::zip::result::ZipError;
 use ::zip::{CompressionMethod, ZipArchive};
 
-use crate::input::{FileReader, read_full};
-use crate::streams::copy;
-use crate::{Decompressor, Error, Input, SparseFile, Tick};
+use crate::input::FileReader;
+use crate::sink::{Sink, write_beside};
+use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
 const NAME: &str = "zip";
 
@@ -38,13 +38,21 @@ impl Decompressor for Zip {
         crate::starts_with(head, MEMBER_MAGIC) || crate::starts_with(head, END_MAGIC)
     }
 
-    fn unpack(&self, input: Input<'_>, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<u64, Error> {
+    fn unpack(
+        &self,
+        options: &Unpacker,
+        input: Input<'_>,
+        output: &SparseFile<'_>,
+        tick: Tick<'_>,
+    ) -> Result<Unpacked, Error> {
         let size = input.size()?.unwrap_or_default();
         let Input::File(file) = input else { return Err(Error::NeedsFile { format: NAME }) };
         let reader = BufReader::with_capacity(256 << 10, FileReader { file, at: 0 });
         let mut archive = ZipArchive::new(reader).map_err(directory_error)?;
         check_ends(&archive, file, size)?;
-        let members = members(&mut archive)?;
+        let pattern = options.pattern()?;
+        let mut members = members(&mut archive)?;
+        members.retain(|member| pattern.matches(&member.name));
         let mut is_disk = |member: &Member| starts_with_boot_sector(&mut archive, member.index);
         let chosen = choose(&members, &mut is_disk)?;
         unpack_member(&mut archive, chosen, output, tick)
@@ -91,7 +99,7 @@ fn choose<'m>(members: &'m [Member], is_disk: &mut dyn FnMut(&Member) -> bool) -
         }
         _ => {}
     }
-    Err(Error::ZipChoice { members: members.iter().map(|member| member.name.clone()).collect() })
+    Err(Error::Choice { format: NAME, members: members.iter().map(|member| member.name.clone()).collect() })
 }
 
 /// Whether a member's first sector ends with the signature of a partition table or boot sector.
@@ -122,7 +130,7 @@ fn unpack_member(
     chosen: &Member,
     output: &SparseFile<'_>,
     tick: Tick<'_>,
-) -> Result<u64, Error> {
+) -> Result<Unpacked, Error> {
     let failed = |at, reason: String| Error::ZipMember { name: chosen.name.clone(), at, reason };
     let options = ZipReadOptions::new().enforce_header_consistency(true);
     let mut member =
@@ -132,29 +140,34 @@ fn unpack_member(
         return Err(failed(0, format!("the compression method {method} is not supported")));
     }
     let (packed, size) = (member.compressed_size(), member.size());
-    let unpacked = copy(
-        NAME,
-        output,
-        |buffer, at| read_full(&mut member, buffer, at).map_err(|error| member_error(error, &failed)),
-        |at| {
+    let mut at = 0;
+    // The glob that was asked for is about the members of the zip; of a tar among them any member may be the image.
+    let any = Unpacker::default().pattern()?;
+    let (unpacked, ()) = write_beside(NAME, output, &any, |sink| {
+        loop {
+            match member.read(sink.space()) {
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    sink.advance(read)?;
+                    at += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Damage comes out of the library as an `io::Error` that no system call made.
+                Err(error) if error.raw_os_error().is_none() => return Err(failed(at, error.to_string())),
+                Err(source) => return Err(Error::Read { at, source }),
+            }
             // How far the library has read is not to be seen from here; the share of the image is close enough.
             let done = u128::from(packed) * u128::from(at.min(size)) / u128::from(size.max(1));
             let done = u64::try_from(done).unwrap_or(packed);
-            if tick(done, Some(packed)).is_break() { Err(Error::Cancelled) } else { Ok(()) }
-        },
-    )?;
-    if unpacked != size {
-        return Err(failed(unpacked, format!("it should have {size} bytes")));
+            if tick(done, Some(packed)).is_break() {
+                return Err(Error::Cancelled);
+            }
+        }
+    })?;
+    if at != size {
+        return Err(failed(at, format!("it should have {size} bytes")));
     }
-    Ok(unpacked)
-}
-
-/// Damage comes out of the library as an `io::Error` that no system call made.
-fn member_error(error: Error, failed: &dyn Fn(u64, String) -> Error) -> Error {
-    match error {
-        Error::Read { at, source } if source.raw_os_error().is_none() => failed(at, source.to_string()),
-        other => other,
-    }
+    Ok(Unpacked { member: unpacked.member.or_else(|| Some(chosen.name.clone())), ..unpacked })
 }
 
 fn directory_error(error: ZipError) -> Error {

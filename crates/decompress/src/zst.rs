@@ -1,9 +1,13 @@
 //! Zstandard, as in RFC 8878.
 
-use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
+#[cfg_attr(feature = "c", path = "zst/libzstd.rs")]
+#[cfg_attr(not(feature = "c"), path = "zst/ruzstd.rs")]
+mod decoder;
+
+use decoder::Decoder;
 
 use crate::streams::{self, Codec, Step};
-use crate::{Decompressor, Error, Input, SparseFile, Tick};
+use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
 /// Magic of a frame with data, section 3.1.1.
 const MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
@@ -27,23 +31,25 @@ impl Decompressor for Zst {
         ZstFrame::begins(head)
     }
 
-    fn unpack(&self, input: Input<'_>, output: &SparseFile<'_>, tick: Tick<'_>) -> Result<u64, Error> {
-        streams::unpack::<ZstFrame>(input, output, tick)
+    fn unpack(
+        &self,
+        options: &Unpacker,
+        input: Input<'_>,
+        output: &SparseFile<'_>,
+        tick: Tick<'_>,
+    ) -> Result<Unpacked, Error> {
+        streams::unpack::<ZstFrame>(options, input, output, tick)
     }
 }
 
-struct ZstFrame(Decoder<'static>);
+struct ZstFrame(Decoder);
 
 impl Codec for ZstFrame {
     const NAME: &'static str = "zst";
     const PADDING: u64 = 0;
 
     fn start() -> Result<Self, String> {
-        let mut decoder = Decoder::new().map_err(|error| error.to_string())?;
-        decoder
-            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG_LIMIT))
-            .map_err(|error| error.to_string())?;
-        Ok(Self(decoder))
+        Decoder::frame(WINDOW_LOG_LIMIT).map(Self)
     }
 
     fn begins(head: &[u8]) -> bool {
@@ -56,14 +62,6 @@ impl Codec for ZstFrame {
     }
 
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Step {
-        let mut input = InBuffer::around(input);
-        let mut output = OutBuffer::around(output);
-        // The number is a hint of how much input comes next; 0 only when a frame is decoded, checked and handed out.
-        let hint = self.0.run(&mut input, &mut output);
-        Step {
-            consumed: input.pos(),
-            produced: output.pos(),
-            ended: hint.map(|hint| hint == 0).map_err(|error| error.to_string()),
-        }
+        self.0.step(input, output)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use arm_image::{Isolation, Mapper};
+use arm_image::{Isolation, Mapper, Size};
 use arm_image_chroot::ResolvConf;
+use arm_image_decompress::Unpacker;
 
-use super::{Isolated, Mapped, Resolv};
+use super::{Archive, Isolated, Mapped, Resolv};
 
 pub(super) fn source_and_target(text: &str) -> Result<(PathBuf, PathBuf), String> {
     let (from, to) = text.rsplit_once(':').ok_or("write SRC:DST, such as motd:/etc/motd")?;
@@ -31,11 +32,25 @@ pub(super) fn number_and_path(text: &str) -> Result<(u32, PathBuf), String> {
     }
 }
 
+pub(super) fn total(text: &str) -> Result<u64, String> {
+    match text.parse::<Size>() {
+        Ok(Size::Total(bytes)) => Ok(bytes),
+        Ok(Size::Extra(_)) => Err("this size is not relative to anything".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 pub(super) fn preset(name: &str) -> Result<&'static arm_image_presets::Preset, String> {
     arm_image_presets::find(name).ok_or_else(|| {
         let names: Vec<_> = arm_image_presets::presets().iter().map(|preset| preset.name).collect();
         format!("known presets are {}", names.join(", "))
     })
+}
+
+impl From<Archive> for Unpacker {
+    fn from(archive: Archive) -> Self {
+        Unpacker { member: archive.member, max_size: archive.max_size }
+    }
 }
 
 impl From<Resolv> for ResolvConf {

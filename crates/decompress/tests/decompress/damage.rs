@@ -132,16 +132,14 @@ fn an_empty_input_and_an_empty_image_are_errors() {
 
 #[test]
 fn known_formats_that_are_no_image_are_named() {
-    let tar = [vec![b'a'; 257], b"ustar\0".to_vec(), vec![0; 1000]].concat();
-    let samples: [(&[u8], &str); 9] = [
+    let qcow2 = [b"QFI\xfb\0\0\0\x03".as_slice(), &[0; 1000]].concat();
+    let samples: [(&[u8], &str); 7] = [
         (b"7z\xbc\xaf\x27\x1c\0\x04", "a 7z archive"),
         (b"Rar!\x1a\x07\x01\0", "a rar archive"),
-        (&tar, "a tar archive"),
         (b"\x04\x22\x4d\x18\x64\x40\xa7", "an lz4 file"),
         (b"\x3a\xff\x26\xed\x01\0\0\0", "an Android sparse image"),
         (b"QFI\xfb\0\0\0\x03", "a qcow2 disk"),
         (b"KDMV\x01\0\0\0", "a VMware disk"),
-        (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", "an lzma file"),
         (b"\n<!DOCTYPE HTML><html>", "a web page"),
     ];
     for (bytes, expected) in samples {
@@ -154,8 +152,8 @@ fn known_formats_that_are_no_image_are_named() {
     }
     // Inside another archive they are no image either.
     for format in COMPRESSED {
-        let error = from_file(&pack(format, &tar)).unwrap_err();
-        assert!(matches!(error, Error::Nested { found: "tar", .. }), "{format}: {error}");
+        let error = from_file(&pack(format, &qcow2)).unwrap_err();
+        assert!(matches!(error, Error::Nested { found: "qcow2", .. }), "{format}: {error}");
         let error = from_file(&pack(format, &pack("gz", &image(100_000, 12)))).unwrap_err();
         assert!(matches!(error, Error::Nested { found: "gz", .. }), "{format}: {error}");
     }
@@ -194,7 +192,7 @@ fn a_zip_without_a_clear_image_lists_its_files() {
     ];
     for members in none {
         let error = from_file(&zip_of(members, Deflated)).unwrap_err();
-        let Error::ZipChoice { members: found } = &error else { panic!("{error}") };
+        let Error::Choice { members: found, .. } = &error else { panic!("{error}") };
         assert!(found.iter().eq(members.iter().map(|(name, _)| *name)));
         assert!(members.iter().all(|(name, _)| error.to_string().contains(name)));
     }
@@ -263,7 +261,8 @@ proptest! {
             let output = tempfile::tempfile().unwrap();
             let sparse = SparseFile::new(&output).unwrap();
             let tick = &mut |_, _| ControlFlow::Continue(());
-            let _ = format.unpack(arm_image_decompress::Input::File(&input), &sparse, tick);
+            let options = arm_image_decompress::Unpacker::default();
+            let _ = format.unpack(&options, arm_image_decompress::Input::File(&input), &sparse, tick);
         }
     }
 

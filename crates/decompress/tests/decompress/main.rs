@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do, too")]
 
+mod blocks;
 mod common;
 mod damage;
+mod members;
 mod round_trip;
 mod sparse;
 mod tools;
