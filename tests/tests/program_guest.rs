@@ -170,3 +170,18 @@ fn an_output_that_is_being_written_is_refused_to_others() {
     place.run(build).expect(0);
     place.assert_clean();
 }
+
+#[test]
+fn name_servers_copied_into_the_image_are_the_hosts_and_bound_ones_do_not_stay() {
+    let place = Place::new();
+    let source = images::raspios_arm64_tiny().display().to_string();
+    let build = |mode: &str, output: &str| {
+        let build = ["build", "--source", &source, "--checksum", "none", "--output", output];
+        let steps = ["--isolation", "guest", "--resolv-conf", mode, "--run", "cat /etc/resolv.conf"];
+        place.run(build.iter().chain(&steps)).expect(0).says("nameserver");
+        ext4_file(&place.path(output), 2, "/etc/resolv.conf")
+    };
+    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap();
+    assert_eq!(build("copy-host", "copied.img").trim(), host.trim());
+    assert!(!build("bind-host", "bound.img").contains("nameserver"));
+}

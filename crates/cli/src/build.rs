@@ -225,6 +225,7 @@ fn empty_job(enter: &Enter, arch: Option<Arch>) -> Job {
         qemu: enter.qemu.clone(),
         search: enter.search.clone(),
         resolv_conf: enter.resolv_conf,
+        resolv_conf_source: "/etc/resolv.conf".into(),
         mapper: enter.mapper,
     }
 }

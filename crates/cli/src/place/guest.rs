@@ -9,7 +9,7 @@ use std::{
     process::ExitStatus,
 };
 
-use arm_image_chroot::{ChrootRunner, Command, Error as ChrootError, Node, Output, OutputTick};
+use arm_image_chroot::{ChrootRunner, Command, Error as ChrootError, Node, Output, OutputTick, ResolvConf};
 use arm_image_guest::Guest;
 use arm_image_qemu::Arch;
 
@@ -23,6 +23,8 @@ use crate::{Causes, Enter, Error, Event, OnEvent, Stage, build::tell, event::Str
 
 /// Where the guest finds the qemu that was chosen on the host.
 const QEMU: &str = "/usr/bin/arm-image-qemu";
+/// Where it finds the host's name servers.
+const RESOLV_CONF: &str = "/etc/host-resolv.conf";
 
 /// Maps, grows and mounts the image at `path` in a guest, for as long as `work` runs in it.
 pub(super) fn with_root<T>(
@@ -100,6 +102,11 @@ impl Remote {
             let options = arm_image_qemu::Options { binary: job.qemu.take(), search: enter.search.clone() };
             builder = builder.file(arm_image_qemu::find_binary(arch, &options)?, QEMU);
             job.qemu = Some(QEMU.into());
+        }
+        if job.resolv_conf == ResolvConf::CopyHost {
+            // What stays in the image are the host's name servers, not those of the guest's own network.
+            builder = builder.file(&job.resolv_conf_source, RESOLV_CONF);
+            job.resolv_conf_source = RESOLV_CONF.into();
         }
         let mut guest = builder.start()?;
         let conversation = Conversation::over(guest.channel())

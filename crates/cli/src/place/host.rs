@@ -60,8 +60,11 @@ fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Erro
     let mounts = job.parts.iter().zip(mapped.paths()).filter_map(|(part, device)| {
         Some(Mount { device, target: part.target.clone()?, kind: part.kind.clone() })
     });
-    let options =
-        Options { resolv_conf: job.resolv_conf, personality32: arch.is_32bit(), ..Options::default() };
+    let options = Options {
+        resolv_conf: job.resolv_conf,
+        resolv_conf_source: job.resolv_conf_source.clone(),
+        personality32: arch.is_32bit(),
+    };
     Ok(Root::mount(&mounts.collect::<Vec<_>>(), &options)?)
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Job {
     /// What becomes of resolv.conf.
     #[serde(with = "ResolvConfName")]
     pub(crate) resolv_conf: ResolvConf,
+    /// The file that holds the host's name servers.
+    pub(crate) resolv_conf_source: PathBuf,
     /// How to map.
     pub(crate) mapper: Mapper,
 }
