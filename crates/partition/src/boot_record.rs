@@ -12,6 +12,10 @@ pub(crate) const ENTRIES: usize = 446;
 /// Bytes an entry.
 pub(crate) const ENTRY: usize = 16;
 
+/// The types of an extended partition, and of the links inside it. The kernel follows these and no others
+/// (`block/partitions/msdos.c`).
+pub(crate) const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
+
 const PROTECTIVE: u8 = 0xee;
 
 /// A boot record as it lies in a sector.

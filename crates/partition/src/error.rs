@@ -1,3 +1,7 @@
+//! The one list of all that can go wrong; it is long because it is one.
+
+mod hint;
+
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -16,10 +20,10 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// Only a plain file can be made longer.
+    /// Only a plain file can be given another length.
     #[error("`{}` is not a plain file", path.display())]
     NotAFile {
-        /// What was to be grown.
+        /// What was to be resized.
         path: PathBuf,
     },
     /// The disk could not be read.
@@ -37,6 +41,12 @@ pub enum Error {
         offset: u64,
         /// Why.
         source: io::Error,
+    },
+    /// What was written is not what is there.
+    #[error("the disk holds other bytes at byte {offset} than were written")]
+    ReadBack {
+        /// Where on the disk.
+        offset: u64,
     },
     /// The disk starts with neither a partition table nor a known file system.
     #[error("no partition table found")]
@@ -143,6 +153,16 @@ pub enum Error {
         /// [`Kind::Luks`] or [`Kind::Lvm`].
         kind: Kind,
     },
+    /// What is in the last partition would lose its end.
+    #[error("partition {number} cannot end at byte {end}: that cuts off a part of the {kind} in it")]
+    CutsContent {
+        /// Its number.
+        number: u32,
+        /// The end asked for.
+        end: u64,
+        /// What is in it.
+        kind: Kind,
+    },
     /// The file could not be given its new length.
     #[error("failed to make `{}` {size} bytes long", path.display())]
     Length {
@@ -159,7 +179,7 @@ pub enum Error {
         /// The image.
         path: PathBuf,
     },
-    /// Growing failed, and the length of the file could not be restored either.
+    /// Resizing failed, and the length of the file could not be restored either.
     #[error("failed to restore the length of `{}` ({restore}) after an error", path.display())]
     Restore {
         /// The image.
@@ -175,8 +195,62 @@ pub enum Error {
         /// The kind of file system.
         kind: Kind,
     },
-    /// The kernel would not mount a file system to grow it.
-    #[error("failed to mount `{}` as {kind} to grow it", device.display())]
+    /// There is no way known to shrink this kind of file system.
+    #[error("{kind} cannot be made smaller here")]
+    CannotShrink {
+        /// The kind of file system.
+        kind: Kind,
+    },
+    /// There is no way known to give free blocks back without mounting this kind of file system.
+    #[error("the free space of an unmounted {kind} cannot be given back")]
+    CannotTrim {
+        /// The kind of file system.
+        kind: Kind,
+    },
+    /// The tool for this kind of file system does not work inside a larger disk.
+    #[error("{kind} can be resized only on a device of its own")]
+    NeedsDevice {
+        /// The kind of file system.
+        kind: Kind,
+    },
+    /// No file system that is known starts there.
+    #[error("no known file system in bytes {start} to {end} of the disk")]
+    NoFileSystem {
+        /// The first byte.
+        start: u64,
+        /// The byte behind the last.
+        end: u64,
+    },
+    /// A file system is longer than what it lies in.
+    #[error("the file system has {size} bytes, but there are only {room} for it")]
+    Truncated {
+        /// The bytes that it covers by its own account.
+        size: u64,
+        /// The bytes of the partition, or of the disk behind its start.
+        room: u64,
+    },
+    /// A file system was made by newer tools than those at hand.
+    #[error("e2fsprogs {version} do not know {} of this file system", quoted(features))]
+    UnknownToTools {
+        /// The names of what they do not know.
+        features: Vec<String>,
+        /// The version at hand.
+        version: String,
+    },
+    /// The kernel would not mount a file system, and is too old for it.
+    #[error("Linux {}.{} cannot mount `{}` for writing: it does not know {}", release.0, release.1, device.display(), quoted(features))]
+    UnknownToKernel {
+        /// The device.
+        device: PathBuf,
+        /// The names of what it does not know.
+        features: Vec<String>,
+        /// The version of the kernel, `(6, 1)` for example.
+        release: (u32, u32),
+        /// What it said.
+        source: io::Error,
+    },
+    /// The kernel would not mount a file system to resize it.
+    #[error("failed to mount `{}` as {kind} to resize it", device.display())]
     Mount {
         /// The device.
         device: PathBuf,
@@ -192,6 +266,22 @@ pub enum Error {
         kind: Kind,
         /// The size asked for.
         size: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel refused to shrink a mounted file system.
+    #[error("failed to shrink the mounted {kind} file system to {size} bytes")]
+    ShrinkMounted {
+        /// The kind of file system.
+        kind: Kind,
+        /// The size that was tried.
+        size: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel refused to give back the free space of a mounted file system.
+    #[error("failed to give back the free space of a mounted file system")]
+    Trim {
         /// Why.
         source: io::Error,
     },
@@ -221,52 +311,6 @@ fn in_brackets(meaning: &str) -> String {
     if meaning.is_empty() { String::new() } else { format!(" ({meaning})") }
 }
 
-impl Error {
-    /// Whether this process lacks the privilege, so that another way may still work.
-    ///
-    /// Growing a mounted ext4 takes `CAP_SYS_RESOURCE`, which root in a container often lacks; e2fsck and resize2fs
-    /// ([`grow_unmounted`](crate::filesystem::grow_unmounted)) do not.
-    pub fn is_permission(&self) -> bool {
-        match self {
-            Self::Open { source, .. }
-            | Self::Read { source, .. }
-            | Self::Write { source, .. }
-            | Self::Length { source, .. }
-            | Self::Mount { source, .. }
-            | Self::GrowMounted { source, .. }
-            | Self::Run { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
-            _ => false,
-        }
-    }
-
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NoTable => "is this an image of a whole disk, and is it unpacked?",
-            Self::WholeDisk { .. } => {
-                "an image of a single partition has nothing to grow; use the image of the whole disk"
-            }
-            Self::Hybrid => {
-                "growing would have to keep both tables in step; leave the size as it is, or convert with gdisk"
-            }
-            Self::Gpt { .. } | Self::ExtendedChain { .. } => {
-                "the image may be truncated; compare its checksum"
-            }
-            Self::PastEnd { .. } => "the image may be truncated, or the size asked for is too small",
-            Self::Overlap { .. } | Self::Empty { .. } | Self::BadStart { .. } => {
-                "look at the table with `sfdisk --verify`; nothing was written"
-            }
-            Self::TooLarge { .. } => "the limit of an MBR is 2 TiB; choose a smaller size",
-            Self::Shrink { .. } => "ask for a size that is at least the present one",
-            Self::Layered { .. } => "grow it from within, on the running system",
-            Self::GrowMounted { .. } if self.is_permission() => {
-                "growing while mounted takes CAP_SYS_RESOURCE (ext4) or CAP_SYS_ADMIN; e2fsck and resize2fs do without"
-            }
-            Self::Run { program, source } if source.kind() == io::ErrorKind::NotFound => {
-                return Some(format!("install `{program}`, on Debian and Ubuntu from the package e2fsprogs"));
-            }
-            _ => return None,
-        };
-        Some(hint.to_owned())
-    }
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -76,10 +76,6 @@ impl Gpt {
         Err(failure.unwrap_or(Error::NoTable))
     }
 
-    fn sector(&self) -> u64 {
-        self.header.len() as u64
-    }
-
     fn field(&self, at: usize) -> u64 {
         u64_at(&self.header, at)
     }
@@ -93,15 +89,15 @@ impl Gpt {
     }
 
     fn array_sectors(&self) -> u64 {
-        (self.entries.len() as u64).div_ceil(self.sector())
+        (self.entries.len() as u64).div_ceil(self.sector_size())
     }
 
     fn partition(&self, number: u32, entry: &[u8]) -> Option<Partition> {
         // `gptman` asks for more bytes than an entry has, and does not look at them.
         let mut padded = Read::chain(&entry[..ENTRY], io::repeat(0));
         let decoded = GPTPartitionEntry::read_from(&mut padded).ok().filter(GPTPartitionEntry::is_used)?;
-        let start = decoded.starting_lba.saturating_mul(self.sector());
-        let end = decoded.ending_lba.saturating_add(1).saturating_mul(self.sector());
+        let start = decoded.starting_lba.saturating_mul(self.sector_size());
+        let end = decoded.ending_lba.saturating_add(1).saturating_mul(self.sector_size());
         Some(Partition {
             number,
             range: start..end.max(start),
@@ -123,7 +119,7 @@ impl Gpt {
     fn backup_sectors(&self) -> Result<Range<u64>, Error> {
         let header = self.field(field::OTHER_SECTOR);
         let array = header.checked_sub(self.array_sectors()).filter(|array| *array > self.last_usable());
-        let fits = array.filter(|_| header < self.size / self.sector());
+        let fits = array.filter(|_| header < self.size / self.sector_size());
         fits.map(|array| array..header + 1).ok_or(Error::NoRoomForBackup { size: self.size })
     }
 
@@ -176,13 +172,23 @@ impl PartitionEditor for Gpt {
     }
 
     fn usable(&self) -> Range<u64> {
-        let bytes = |sectors: u64| sectors.saturating_mul(self.sector());
+        let bytes = |sectors: u64| sectors.saturating_mul(self.sector_size());
         bytes(self.first_usable)..bytes(self.last_usable().saturating_add(1))
+    }
+
+    fn sector_size(&self) -> u64 {
+        self.header.len() as u64
+    }
+
+    fn smallest_disk(&self) -> u64 {
+        let end = self.partitions().iter().map(|partition| partition.range.end).max().unwrap_or(0);
+        let end = (end / self.sector_size()).max(self.first_usable);
+        end.saturating_add(self.array_sectors() + 1).saturating_mul(self.sector_size())
     }
 
     fn set_disk_size(&mut self, size: u64) -> Result<(), Error> {
         let mut changed = Self { size, ..self.clone() };
-        let sectors = size / self.sector();
+        let sectors = size / self.sector_size();
         let usable_end = sectors.checked_sub(1 + self.array_sectors()).filter(|end| *end > self.first_usable);
         let usable_end = usable_end.ok_or(Error::NoRoomForBackup { size })?;
         changed.set_field(field::LAST_USABLE, usable_end - 1);
@@ -195,15 +201,15 @@ impl PartitionEditor for Gpt {
     }
 
     fn set_end(&mut self, number: u32, end: u64) -> Result<(), Error> {
-        if !end.is_multiple_of(self.sector()) {
-            return Err(Error::Unaligned { end, sector: self.sector() });
+        if !end.is_multiple_of(self.sector_size()) {
+            return Err(Error::Unaligned { end, sector: self.sector_size() });
         }
         if !self.partitions().iter().any(|partition| partition.number == number) {
             return Err(Error::Unknown { number });
         }
         let mut changed = self.clone();
         let at = (number as usize - 1) * self.entry_size + 40;
-        let last = (end / self.sector()).checked_sub(1).ok_or(Error::Empty { number })?;
+        let last = (end / self.sector_size()).checked_sub(1).ok_or(Error::Empty { number })?;
         changed.entries[at..at + 8].copy_from_slice(&last.to_le_bytes());
         let checksum = crc32fast::hash(&changed.entries).to_le_bytes();
         changed.header[field::ENTRIES_CHECKSUM..field::END].copy_from_slice(&checksum);
@@ -215,12 +221,17 @@ impl PartitionEditor for Gpt {
 
     fn write(&self, storage: &mut dyn Storage) -> Result<(), Error> {
         self.check()?;
-        let sector = self.sector();
+        let sector = self.sector_size();
         let backup = self.backup_sectors()?;
         let patch = |position: u64, bytes: &[u8]| Patch { offset: position * sector, bytes: bytes.to_vec() };
+        // A backup in a new place lies on what was something else, so it takes its last sector whole.
+        let mut moved = self.entries.clone();
+        if self.former_backup.first().is_none_or(|former| former.start != backup.start * sector) {
+            moved.resize(moved.len().next_multiple_of(self.header.len()), 0);
+        }
         // At every moment one of the copies is whole: the new backup comes first, and the former one goes last.
         let mut patches = vec![
-            patch(backup.start, &self.entries),
+            patch(backup.start, &moved),
             patch(backup.end - 1, &self.backup_header(backup.start)),
             patch(self.field(field::ENTRIES_SECTOR), &self.entries),
             patch(1, &self.header),

@@ -1,4 +1,5 @@
-//! A partition table says which bytes of a disk image belong to whom; this crate reads it and makes the last one longer.
+//! A partition table says which bytes of a disk image belong to whom; this crate reads it and moves the end of
+//! the last one.
 //!
 //! ```
 //! # let folder = tempfile::tempdir()?;
@@ -19,24 +20,25 @@
 //! An edit never rebuilds a table. The editors keep the sectors as they were read and patch the few fields that have to
 //! change, so boot code, the disk id (and with it every PARTUUID), names and attributes survive by construction.
 //!
-//! Growing the table moves only the border: the file system inside still ends where it did, and [`filesystem`] stretches it.
+//! [`grow`] and [`shrink`] move only the border. A file system is stretched after the partition has grown ([`filesystem`] does
+//! that), and has to be made smaller before the partition shrinks.
 
 mod boot_record;
 mod check;
 mod error;
 pub mod filesystem;
 mod gpt;
-mod grow;
 mod mbr;
 mod patch;
+mod resize;
 
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
-use boot_record::BootRecord;
+use boot_record::{BootRecord, EXTENDED};
 pub use error::Error;
-pub use grow::grow;
+pub use resize::{grow, shrink};
 
 /// Where a table can be edited: an image file, a block device, a cursor over bytes.
 pub trait Storage: Read + Write + Seek {}
@@ -61,8 +63,7 @@ pub struct Partition {
 impl Partition {
     /// Whether this is the extended partition of an MBR: a box for the logical ones, which has no content of its own.
     pub fn is_extended(&self) -> bool {
-        // These types, and no others, are followed by the kernel (block/partitions/msdos.c).
-        matches!(self.kind.as_str(), "05" | "0f" | "85")
+        u8::from_str_radix(&self.kind, 16).is_ok_and(|kind| EXTENDED.contains(&kind))
     }
 }
 
@@ -100,6 +101,12 @@ pub trait PartitionEditor: fmt::Debug {
     /// The bytes that partitions may cover. It shrinks and grows with the disk.
     fn usable(&self) -> Range<u64>;
 
+    /// Bytes a logical sector: partitions start and end at multiples of it.
+    fn sector_size(&self) -> u64;
+
+    /// The size of the smallest disk that holds all partitions as they are, and the table itself.
+    fn smallest_disk(&self) -> u64;
+
     /// Tells the table that the disk is `size` bytes long. In a GPT the backup moves to the new end.
     ///
     /// # Errors
@@ -113,10 +120,11 @@ pub trait PartitionEditor: fmt::Debug {
     /// MBR can say, and everything that is wrong with the resulting table: [`Error::Overlap`], [`Error::PastEnd`] and so on.
     fn set_end(&mut self, number: u32, end: u64) -> Result<(), Error>;
 
-    /// Writes what has changed, and flushes. The storage has to be as long as the table was told. When writing fails, what was overwritten is put back as far as possible.
+    /// Writes what has changed, flushes, and reads it back. The storage has to be at least as long as the table was told.
+    /// Where something fails, what was overwritten is put back as far as possible.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::Read`], and what makes the table unfit for writing.
+    /// [`Error::Write`], [`Error::Read`], [`Error::ReadBack`], and what makes the table unfit for writing.
     fn write(&self, storage: &mut dyn Storage) -> Result<(), Error>;
 }
 

@@ -3,17 +3,21 @@
 //! Format: <https://en.wikipedia.org/wiki/Master_boot_record>, <https://en.wikipedia.org/wiki/Extended_boot_record>, and what
 //! the kernel makes of it (`block/partitions/msdos.c`).
 
-use std::collections::HashSet;
+mod chain;
+
 use std::io::{Read, Seek};
 use std::ops::Range;
 
 use crate::boot_record::{BootRecord, ENTRIES, ENTRY, u32_at};
 use crate::check::{Claim, check};
 use crate::patch::{self, Patch};
-use crate::{Error, Partition, PartitionEditor, Scheme, Storage};
+use crate::{Error, Partition, PartitionEditor, Scheme, Storage, filesystem};
 
-/// Bytes a sector. Nothing in an MBR says so; for disk images it is what everyone takes.
+/// Bytes of a boot record, and of a sector on nearly every disk.
 pub(crate) const SECTOR: u64 = 512;
+
+/// The other size of sectors. The boot records take the first 512 bytes of theirs.
+const LARGE_SECTOR: u64 = 4096;
 
 /// A sector of the table: the boot record, or that of a logical partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,21 +59,55 @@ struct Inside {
     link: Option<Slot>,
 }
 
+/// A boot record of the chain that holds no partition, only a link or not even that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Vacant {
+    /// The extended partition: its index in [`Mbr::entries`].
+    extended: usize,
+    /// The sector of the boot record.
+    record: u64,
+}
+
 /// An MBR with its logical partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mbr {
     size: u64,
+    sector_size: u64,
     sectors: Vec<Sector>,
     entries: Vec<Entry>,
+    vacant: Vec<Vacant>,
 }
 
 impl Mbr {
+    /// Reads the table of a disk of `size` bytes.
+    ///
+    /// Nothing in an MBR tells the size of its sectors. They are taken for large ones only where that is beyond doubt: the
+    /// content of a partition is recognised then and all partitions fit the disk, while with the usual sectors nothing is
+    /// recognised anywhere.
     pub(crate) fn read(storage: &mut (impl Read + Seek + ?Sized), size: u64) -> Result<Self, Error> {
+        let usual = Self::with_sectors(storage, size, SECTOR);
+        if let Ok(large) = Self::with_sectors(storage, size, LARGE_SECTOR)
+            && large.check().is_ok()
+            && large.holds_something_known(storage)?
+            && !usual.as_ref().is_ok_and(|usual| usual.holds_something_known(storage).unwrap_or(true))
+        {
+            return Ok(large);
+        }
+        usual
+    }
+
+    fn with_sectors(
+        storage: &mut (impl Read + Seek + ?Sized),
+        size: u64,
+        sector_size: u64,
+    ) -> Result<Self, Error> {
         let bytes = patch::read(storage, 0)?;
         let record = BootRecord::decode(&bytes).ok_or(Error::NoTable)?;
-        let mut table = Self { size, sectors: vec![Sector { position: 0, bytes }], entries: Vec::new() };
+        let sectors = vec![Sector { position: 0, bytes }];
+        let mut table = Self { size, sector_size, sectors, entries: Vec::new(), vacant: Vec::new() };
         for (number, place, entry) in (1..).zip(0..).zip(record.entries()).map(|((n, p), e)| (n, p, e)) {
-            if entry.is_used() {
+            // To the kernel and to sfdisk, one of type 0 is a partition too if it has a length.
+            if entry.is_used() || entry.sectors > 0 {
                 let slot = Slot { sector: 0, place };
                 let start = u64::from(entry.starting_lba);
                 table.entries.push(Entry { number, slot, start, inside: None });
@@ -84,43 +122,13 @@ impl Mbr {
         Ok(table)
     }
 
-    /// Follows the chain of an extended partition. Every link counts from the start of that partition.
-    fn follow(
-        &mut self,
-        storage: &mut (impl Read + Seek + ?Sized),
-        extended: usize,
-        number: &mut u32,
-    ) -> Result<(), Error> {
-        let first = self.entries[extended].start;
-        let mut seen = HashSet::new();
-        let mut link = None;
-        let mut record = first;
-        loop {
-            let position = record * SECTOR;
-            let broken = Error::ExtendedChain { offset: position };
-            if !seen.insert(record) || position + SECTOR > self.size {
-                return Err(broken);
+    fn holds_something_known(&self, storage: &mut (impl Read + Seek + ?Sized)) -> Result<bool, Error> {
+        for partition in self.partitions().into_iter().filter(|partition| !partition.is_extended()) {
+            if filesystem::probe(storage, partition.range)?.is_some() {
+                return Ok(true);
             }
-            let bytes = patch::read(storage, position)?;
-            let Some(decoded) = BootRecord::decode(&bytes) else {
-                // An extended partition without logical ones need not hold a boot record.
-                return if link.is_none() { Ok(()) } else { Err(broken) };
-            };
-            let sector = self.sectors.len();
-            self.sectors.push(Sector { position, bytes });
-            let [data, next, ..] = decoded.entries();
-            if data.is_used() {
-                let start = record + u64::from(data.starting_lba);
-                let inside = Some(Inside { extended, record, link });
-                self.entries.push(Entry { number: *number, slot: Slot { sector, place: 0 }, start, inside });
-                *number += 1;
-            }
-            if next.is_unused() || next.starting_lba == 0 {
-                return Ok(());
-            }
-            link = Some(Slot { sector, place: 1 });
-            record = first + u64::from(next.starting_lba);
         }
+        Ok(false)
     }
 
     fn length(&self, slot: Slot) -> u64 {
@@ -135,7 +143,7 @@ impl Mbr {
         let kind = self.sectors[entry.slot.sector].bytes[entry.slot.offset() + 4];
         Partition {
             number: entry.number,
-            range: entry.start * SECTOR..self.end(entry) * SECTOR,
+            range: entry.start * self.sector_size..self.end(entry) * self.sector_size,
             kind: format!("{kind:02x}"),
             name: None,
             partuuid: format!("{}-{:02x}", self.disk_id(), entry.number),
@@ -147,7 +155,7 @@ impl Mbr {
         // Starts and lengths are 32 bits each. Their sum could be more, but not every system adds them up in 64 bits.
         let length = match u32::try_from(end.saturating_sub(start)) {
             Ok(length) if end <= 1 << 32 => length,
-            _ => return Err(Error::TooLarge { end: end.saturating_mul(SECTOR) }),
+            _ => return Err(Error::TooLarge { end: end.saturating_mul(self.sector_size) }),
         };
         let at = slot.offset();
         let entry = &mut self.sectors[slot.sector].bytes[at..at + ENTRY];
@@ -160,23 +168,13 @@ impl Mbr {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let claims = |inside: Option<usize>| {
-            let of = move |entry: &&Entry| entry.inside.as_ref().map(|inside| inside.extended) == inside;
-            let claim = |entry: &Entry| {
-                let partition = self.partition(entry);
-                let start =
-                    entry.inside.as_ref().map_or(partition.range.start, |inside| inside.record * SECTOR);
-                // An empty logical partition must stay empty here, for all that its boot record takes a sector.
-                let start = if partition.range.is_empty() { partition.range.start } else { start };
-                Claim { number: entry.number, range: start..partition.range.end }
-            };
-            self.entries.iter().filter(of).map(claim).collect::<Vec<_>>()
-        };
-        check(claims(None), &self.usable())?;
-        for (index, entry) in self.entries.iter().enumerate() {
-            check(claims(Some(index)), &self.partition(entry).range)?;
-        }
-        Ok(())
+        let outer = self.entries.iter().filter(|entry| entry.inside.is_none());
+        check(outer.map(|entry| self.claim(entry)).collect(), &self.usable())?;
+        self.check_chain()
+    }
+
+    fn claim(&self, entry: &Entry) -> Claim {
+        Claim { number: entry.number, range: self.partition(entry).range }
     }
 }
 
@@ -206,8 +204,16 @@ impl PartitionEditor for Mbr {
         self.entries.iter().map(|entry| self.partition(entry)).collect()
     }
 
+    fn sector_size(&self) -> u64 {
+        self.sector_size
+    }
+
+    fn smallest_disk(&self) -> u64 {
+        self.partitions().iter().map(|partition| partition.range.end).max().unwrap_or(0).max(self.sector_size)
+    }
+
     fn usable(&self) -> Range<u64> {
-        SECTOR..self.size / SECTOR * SECTOR
+        self.sector_size..self.size / self.sector_size * self.sector_size
     }
 
     fn set_disk_size(&mut self, size: u64) -> Result<(), Error> {
@@ -218,10 +224,11 @@ impl PartitionEditor for Mbr {
     }
 
     fn set_end(&mut self, number: u32, end: u64) -> Result<(), Error> {
-        if !end.is_multiple_of(SECTOR) {
-            return Err(Error::Unaligned { end, sector: SECTOR });
+        let sector = self.sector_size;
+        if !end.is_multiple_of(sector) {
+            return Err(Error::Unaligned { end, sector });
         }
-        let end = end / SECTOR;
+        let end = end / sector;
         let mut changed = self.clone();
         let entry =
             self.entries.iter().find(|entry| entry.number == number).ok_or(Error::Unknown { number })?;

@@ -31,29 +31,44 @@ pub(crate) fn fill(
     storage.read_exact(buffer)
 }
 
-/// Applies the patches in order and flushes; puts the former bytes back when one of them fails.
+/// Applies the patches in order, flushes, and reads them back; puts the former bytes back when one of them fails.
 ///
 /// A patch that changes nothing is not written, so a table that is read and written again leaves the disk untouched.
+/// Patches must not overlap.
 pub(crate) fn apply(storage: &mut dyn Storage, patches: &[Patch]) -> Result<(), Error> {
     let mut undo = Vec::new();
     for patch in patches {
-        let mut former = vec![0; patch.bytes.len()];
-        fill(storage, patch.offset, &mut former)
-            .map_err(|source| Error::Read { offset: patch.offset, source })?;
-        undo.push(Patch { offset: patch.offset, bytes: former });
+        undo.push(Patch { offset: patch.offset, bytes: present(storage, patch)? });
     }
-    for (done, patch) in patches.iter().enumerate() {
-        if patch.bytes == undo[done].bytes {
-            continue;
-        }
-        let outcome = overwrite(storage, patch);
-        if outcome.is_err() {
-            for former in undo[..=done].iter().rev() {
-                // The first failure is what the caller has to know; a disk that refuses this too cannot be helped.
+    let outcome = write_and_compare(storage, patches, &undo);
+    if outcome.is_err() {
+        for former in undo.iter().rev() {
+            // The first failure is what the caller has to know; a disk that refuses this too cannot be helped.
+            if present(storage, former).is_ok_and(|bytes| bytes != former.bytes) {
                 let _ = overwrite(storage, former);
             }
         }
-        outcome?;
+    }
+    outcome
+}
+
+/// The bytes that lie where the patch is to go.
+fn present(storage: &mut dyn Storage, patch: &Patch) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; patch.bytes.len()];
+    fill(storage, patch.offset, &mut bytes).map_err(|source| Error::Read { offset: patch.offset, source })?;
+    Ok(bytes)
+}
+
+fn write_and_compare(storage: &mut dyn Storage, patches: &[Patch], undo: &[Patch]) -> Result<(), Error> {
+    for (patch, former) in patches.iter().zip(undo) {
+        if patch.bytes != former.bytes {
+            overwrite(storage, patch)?;
+        }
+    }
+    for patch in patches {
+        if present(storage, patch)? != patch.bytes {
+            return Err(Error::ReadBack { offset: patch.offset });
+        }
     }
     Ok(())
 }

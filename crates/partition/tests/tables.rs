@@ -1,62 +1,21 @@
 //! Tables made by sfdisk and sgdisk, read and grown, and judged by them.
 
 mod common;
+mod judges;
 
 use std::io::Cursor;
 
-use arm_image_partition::{Error, Partition, Scheme, grow, last, read};
+use arm_image_partition::{Error, grow, last, read};
 use common::*;
-use serde_json::Value;
-
-/// The table as sfdisk sees it, in our terms.
-fn dumped(image: &Image) -> (String, String, Vec<Partition>) {
-    let json: Value =
-        serde_json::from_str(&tool("sfdisk", &["--json", &image.name()], "")).expect("sfdisk's JSON");
-    let table = &json["partitiontable"];
-    let text = |value: &Value| value.as_str().map(str::to_lowercase);
-    let is_mbr = table["label"] == "dos";
-    let disk_id = text(&table["id"]).expect("an id").trim_start_matches("0x").to_owned();
-    let sector = table["sectorsize"].as_u64().expect("a sector size");
-    let partitions = table["partitions"].as_array().map_or(&[][..], Vec::as_slice).iter().map(|entry| {
-        let node = entry["node"].as_str().expect("a node");
-        let number: u32 = node.trim_start_matches(&image.name()).parse().expect("a number");
-        let start = entry["start"].as_u64().expect("a start") * sector;
-        let kind = text(&entry["type"]).expect("a type");
-        Partition {
-            number,
-            range: start..start + entry["size"].as_u64().expect("a size") * sector,
-            kind: if is_mbr { format!("{kind:0>2}") } else { kind },
-            name: entry["name"].as_str().map(str::to_owned),
-            partuuid: text(&entry["uuid"]).unwrap_or_else(|| format!("{disk_id}-{number:02x}")),
-        }
-    });
-    (if is_mbr { "mbr" } else { "gpt" }.to_owned(), disk_id.clone(), partitions.collect())
-}
-
-fn judged_sound(image: &Image) {
-    tool("sfdisk", &["--verify", "--quiet", &image.name()], "");
-    if read(&mut image.open()).expect("a table").scheme() == Scheme::Gpt {
-        let verdict = tool("sgdisk", &["--verify", &image.name()], "");
-        assert!(verdict.contains("No problems found"), "{verdict}");
-    }
-}
-
-fn mbr(start: u32, length: u32) -> Vec<u8> {
-    let mut bytes = vec![0; 4 << 20];
-    bytes[446 + 4] = 0x83;
-    bytes[446 + 8..446 + 12].copy_from_slice(&start.to_le_bytes());
-    bytes[446 + 12..446 + 16].copy_from_slice(&length.to_le_bytes());
-    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
-    bytes
-}
+use judges::*;
 
 #[test]
 fn reads_what_sfdisk_reads() {
     for (script, number) in LAYOUTS {
         let image = Image::with_table(100 * MIB, script);
-        let table = read(&mut image.open()).unwrap();
-        assert_eq!((table.scheme().to_string(), table.disk_id(), table.partitions()), dumped(&image));
-        assert_eq!(last(&table.partitions()).unwrap().number, number, "{script}");
+        let table = ours(&image);
+        assert_eq!(table, dumped(&image));
+        assert_eq!(last(&table.2).unwrap().number, number, "{script}");
     }
 }
 
@@ -68,12 +27,12 @@ fn grows_the_last_and_nothing_else() {
             let before = dumped(&image);
             let grown = grow(&image.path(), size).unwrap();
             assert_eq!(std::fs::metadata(image.path()).unwrap().len(), size);
-            judged_sound(&image);
+            assert_sound(&image);
             let after = dumped(&image);
             assert_eq!(after.2.iter().find(|partition| partition.number == number), Some(&grown), "{script}");
             let end = size / 512 * 512 - if after.0 == "gpt" { 33 * 512 } else { 0 };
             assert_eq!(grown.range.end, end);
-            let others = |dump: &(String, String, Vec<Partition>)| {
+            let others = |dump: &Table| {
                 let mut others = dump.2.clone();
                 others.retain(|partition| partition.number != number && !partition.is_extended());
                 (dump.0.clone(), dump.1.clone(), others)
@@ -121,7 +80,7 @@ fn growing_a_logical_partition_grows_its_container_and_its_link() {
     let image = Image::with_table(100 * MIB, script);
     let before = image.bytes();
     grow(&image.path(), 200 * MIB).unwrap();
-    judged_sound(&image);
+    assert_sound(&image);
     let partitions = dumped(&image).2;
     assert_eq!(partitions[0].range, 2048 * 512..200 * MIB);
     assert_eq!(partitions[1].range, 4096 * 512..24576 * 512);
@@ -183,20 +142,10 @@ fn a_gpt_survives_the_loss_of_either_copy() {
         image.patch(lost, &[0; 92]);
         assert_eq!(read(&mut image.open()).unwrap().partitions(), before.2);
         grow(&image.path(), 120 * MIB).unwrap();
-        judged_sound(&image);
+        assert_sound(&image);
         assert_eq!(dumped(&image).1, before.1);
         assert_eq!(image.bytes()[(100 << 20) - 512..100 << 20], [0; 512]);
     }
-}
-
-#[test]
-fn a_gpt_without_either_copy_is_an_error() {
-    let image = Image::with_table(100 * MIB, GPT_ROOT_3);
-    image.patch(512, &[0; 92]);
-    image.patch(100 * MIB - 512, &[0; 92]);
-    let before = image.bytes();
-    assert!(matches!(grow(&image.path(), 200 * MIB), Err(Error::Gpt { .. })));
-    assert!(image.bytes() == before);
 }
 
 #[test]
@@ -205,7 +154,7 @@ fn a_gpt_in_a_file_that_was_made_longer_or_cut_behind_its_partitions() {
         let image = Image::with_table(100 * MIB, GPT_ROOT_3);
         std::fs::File::options().write(true).open(image.path()).unwrap().set_len(length).unwrap();
         grow(&image.path(), 150 * MIB).unwrap();
-        judged_sound(&image);
+        assert_sound(&image);
     }
 }
 
@@ -216,7 +165,7 @@ fn a_main_table_that_was_moved_stays_where_it_is() {
     let spl = [0xab; 24 * 512];
     image.patch(8192, &spl);
     grow(&image.path(), 200 * MIB).unwrap();
-    judged_sound(&image);
+    assert_sound(&image);
     assert_eq!(image.bytes()[8192..8192 + spl.len()], spl);
 }
 
@@ -226,21 +175,7 @@ fn a_gpt_with_more_entries_than_usual() {
         Image::with_table(100 * MIB, &GPT_ROOT_3.replace("label: gpt", "label: gpt\ntable-length: 256"));
     assert_eq!(read(&mut image.open()).unwrap().partitions(), dumped(&image).2);
     grow(&image.path(), 200 * MIB).unwrap();
-    judged_sound(&image);
-}
-
-#[test]
-fn a_gpt_that_claims_billions_of_entries_is_not_believed() {
-    let image = Image::with_table(100 * MIB, GPT_ROOT_3);
-    let mut header = image.bytes()[512..512 + 92].to_vec();
-    header[80..84].copy_from_slice(&u32::MAX.to_le_bytes());
-    header[16..20].fill(0);
-    let checksum = crc32fast::hash(&header).to_le_bytes();
-    header[16..20].copy_from_slice(&checksum);
-    image.patch(512, &header);
-    image.patch(100 * MIB - 512, &[0; 92]);
-    let error = read(&mut image.open()).unwrap_err();
-    assert!(error.to_string().contains("4294967295 entries of 128 bytes make no sense"), "{error}");
+    assert_sound(&image);
 }
 
 #[test]
@@ -264,50 +199,6 @@ fn a_hybrid_is_read_and_not_grown() {
     let error = grow(&image.path(), 200 * MIB).unwrap_err();
     assert!(matches!(error, Error::Hybrid) && error.hint().is_some());
     assert!(image.bytes() == before);
-}
-
-type Case = (&'static str, Vec<u8>, fn(&Error) -> bool);
-
-#[test]
-fn what_cannot_be_grown_is_left_alone() {
-    let cases: [Case; 8] = [
-        ("zeros", vec![0; 4 << 20], |error| matches!(error, Error::NoTable)),
-        ("no partitions", [&[0; 510][..], &[0x55, 0xaa], &[0; 4096]].concat(), |error| {
-            matches!(error, Error::NoPartitions)
-        }),
-        ("empty partition", mbr(2048, 0), |error| matches!(error, Error::Empty { number: 1 })),
-        ("past the end", mbr(2048, 1 << 20), |error| matches!(error, Error::PastEnd { number: 1, .. })),
-        ("overflow", mbr(u32::MAX, u32::MAX), |error| matches!(error, Error::PastEnd { number: 1, .. })),
-        (
-            "overlap",
-            {
-                let mut bytes = mbr(2048, 4096);
-                bytes.copy_within(446..462, 462);
-                bytes
-            },
-            |error| matches!(error, Error::Overlap { .. }),
-        ),
-        (
-            "a chain that loops",
-            {
-                let mut bytes = mbr(1, 4096);
-                bytes[446 + 4] = 5;
-                bytes.copy_within(446..462, 512 + 462);
-                bytes.copy_within(510..512, 1022);
-                bytes.copy_within(512..1024, 1024);
-                bytes
-            },
-            |error| matches!(error, Error::ExtendedChain { .. }),
-        ),
-        ("shorter than a sector", vec![0x55; 100], |error| matches!(error, Error::NoTable)),
-    ];
-    for (name, bytes, expected) in cases {
-        let image = Image::empty(0);
-        image.put(&bytes);
-        let error = grow(&image.path(), 8 << 20).unwrap_err();
-        assert!(expected(&error), "{name}: {error:?}");
-        assert!(image.bytes() == bytes, "{name}");
-    }
 }
 
 #[test]

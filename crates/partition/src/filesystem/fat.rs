@@ -1,7 +1,8 @@
 //! FAT: a boot sector that describes the rest. Format: Microsoft's FAT specification, and `linux/msdos_fs.h`.
 
-/// Directory clusters that are looked at for the label. It is among the first entries of any file system in use.
-const CLUSTERS: usize = 64;
+use super::clusters::{self, Clusters};
+use super::superblock::bare;
+use super::{FileSystem, Kind};
 
 /// The parts of the boot sector that matter here.
 #[derive(Debug, Clone, Copy)]
@@ -68,42 +69,32 @@ impl Fat {
         })
     }
 
-    /// Bytes covered.
-    pub(super) fn size(&self) -> u64 {
-        self.total * self.sector_size
-    }
-
-    /// The serial number as `blkid` writes it.
-    pub(super) fn uuid(&self) -> String {
-        format!("{:04X}-{:04X}", self.serial >> 16, self.serial & 0xffff)
+    /// What it says about itself; `read` fills a buffer from a byte offset and says whether it could.
+    pub(super) fn describe(&self, mut read: impl FnMut(u64, &mut [u8]) -> bool) -> FileSystem {
+        FileSystem {
+            label: self.label(&mut read),
+            uuid: Some(clusters::serial(self.serial)),
+            size: Some(self.total * self.sector_size),
+            block_size: Some(self.sector_size),
+            ..bare(Kind::Vfat)
+        }
     }
 
     /// The label, from the root directory: the copy in the boot sector is what mkfs left there, and nobody reads it.
-    /// `read` fills a buffer from a byte offset and says whether it could.
-    pub(super) fn label(&self, mut read: impl FnMut(u64, &mut [u8]) -> bool) -> Option<String> {
+    fn label(&self, mut read: impl FnMut(u64, &mut [u8]) -> bool) -> Option<String> {
         match self.root {
             Root::Fixed(at, length) => {
                 let mut directory = vec![0; usize::try_from(length).ok()?];
                 read(at, &mut directory).then(|| find_label(&directory)).flatten().flatten()
             }
             Root::Chain(first) => {
-                let mut cluster = first;
-                let mut directory = vec![0; usize::try_from(self.cluster_size).ok()?];
-                for _ in 0..CLUSTERS {
-                    let index = u64::from(cluster & 0x0fff_ffff).checked_sub(2)?;
-                    if !read(self.data + index * self.cluster_size, &mut directory) {
-                        return None;
-                    }
-                    if let Some(end) = find_label(&directory) {
-                        return end;
-                    }
-                    let mut next = [0; 4];
-                    if !read(self.table + (index + 2) * 4, &mut next) {
-                        return None;
-                    }
-                    cluster = u32::from_le_bytes(next);
-                }
-                None
+                let clusters = Clusters {
+                    table: self.table,
+                    data: self.data,
+                    size: self.cluster_size,
+                    mask: 0x0fff_ffff,
+                };
+                clusters.search(first, read, find_label)
             }
         }
     }

@@ -1,7 +1,7 @@
-//! The file systems inside partitions: telling which one it is, and stretching it over a partition that has grown.
+//! The file systems inside partitions: telling which one it is, and resizing it together with its partition.
 //!
 //! ```no_run
-//! use arm_image_partition::filesystem::{self, Kind};
+//! use arm_image_partition::filesystem;
 //!
 //! let mut image = std::fs::File::open("raspios.img")?;
 //! let table = arm_image_partition::read(&mut image)?;
@@ -12,117 +12,45 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Who can be resized depends on where the file system is:
+//!
+//! | | in a plain file, by anybody | on a device, as root | mounted, as root |
+//! | --- | --- | --- | --- |
+//! | grow | [`grow_unmounted`]: ext | [`grow_device`]: ext, btrfs, xfs, f2fs | [`grow_mounted`]: ext, btrfs, xfs |
+//! | shrink | [`shrink_unmounted`]: ext | [`shrink_device`]: ext, btrfs | [`shrink_mounted`]: btrfs |
+//! | give free space back | [`trim_unmounted`]: ext | | [`trim`]: what the kernel can |
+//!
+//! "ext" are ext2, ext3 and ext4. FAT cannot grow with what is in it, and xfs cannot shrink: nothing does that. Unmounted file
+//! systems need the tools of e2fsprogs, and f2fs those of f2fs-tools.
 
+mod clusters;
 mod device;
+mod exfat;
 mod fat;
-mod online;
+mod features;
+mod guard;
+mod kind;
+mod mounted;
 mod superblock;
 mod tools;
+mod unmounted;
 
-use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use crate::{Error, patch};
 
-pub use device::grow_device;
-pub use online::grow_mounted;
-pub use tools::grow_unmounted;
-
-/// What a partition can hold: file systems, and the layers below them that are worth a clear word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
-    /// ext2: the family without a journal.
-    Ext2,
-    /// ext3: with a journal, and nothing that came later.
-    Ext3,
-    /// ext4, or any other of the family with features that only it has.
-    Ext4,
-    /// FAT with 12, 16 or 32 bits.
-    Vfat,
-    /// Btrfs.
-    Btrfs,
-    /// XFS.
-    Xfs,
-    /// F2FS.
-    F2fs,
-    /// SquashFS, which is read-only.
-    Squashfs,
-    /// EROFS, which is read-only.
-    Erofs,
-    /// Space to swap to.
-    Swap,
-    /// An encrypted layer.
-    Luks,
-    /// A physical volume of LVM.
-    Lvm,
-}
-
-impl Kind {
-    /// The kind with this name, as [`Display`](fmt::Display) gives it; none for others.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        let all = [
-            Self::Ext2,
-            Self::Ext3,
-            Self::Ext4,
-            Self::Vfat,
-            Self::Btrfs,
-            Self::Xfs,
-            Self::F2fs,
-            Self::Squashfs,
-            Self::Erofs,
-            Self::Swap,
-            Self::Luks,
-            Self::Lvm,
-        ];
-        all.into_iter().find(|kind| kind.to_string() == name)
-    }
-
-    /// Whether [`grow_device`] knows a way.
-    #[must_use]
-    pub fn can_grow(self) -> bool {
-        self.is_ext() || matches!(self, Self::Btrfs | Self::Xfs)
-    }
-
-    /// Whether it is of the ext family.
-    pub(crate) fn is_ext(self) -> bool {
-        matches!(self, Self::Ext2 | Self::Ext3 | Self::Ext4)
-    }
-
-    /// The layer that a partition's type announces, even where its content does not show it yet.
-    pub(crate) fn of_partition_type(kind: &str) -> Option<Self> {
-        match kind {
-            "8e" | "e6d6d379-f507-44c2-a23c-238f2a3df928" => Some(Self::Lvm),
-            "e8" | "ca7d7ccb-63ed-4c53-861c-1742536059cc" => Some(Self::Luks),
-            _ => None,
-        }
-    }
-}
-
-/// The name that mount(8) and fstab(5) use; for layers, the one that `blkid` shows.
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Ext2 => "ext2",
-            Self::Ext3 => "ext3",
-            Self::Ext4 => "ext4",
-            Self::Vfat => "vfat",
-            Self::Btrfs => "btrfs",
-            Self::Xfs => "xfs",
-            Self::F2fs => "f2fs",
-            Self::Squashfs => "squashfs",
-            Self::Erofs => "erofs",
-            Self::Swap => "swap",
-            Self::Luks => "crypto_LUKS",
-            Self::Lvm => "LVM2_member",
-        })
-    }
-}
+pub use device::{grow_device, shrink_device};
+pub use features::Features;
+pub(crate) use features::tools_that_know;
+pub use kind::Kind;
+pub use mounted::{grow_mounted, shrink_mounted, trim};
+pub use unmounted::{check_tools, grow_unmounted, shrink_unmounted, trim_unmounted};
 
 /// What a superblock says about its file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileSystem {
     /// Which one it is.
     pub kind: Kind,
@@ -132,6 +60,11 @@ pub struct FileSystem {
     pub uuid: Option<String>,
     /// The bytes it covers, which may be less than the partition has. Unknown for LUKS.
     pub size: Option<u64>,
+    /// Bytes of the unit that it counts its size in: a block, for FAT and exFAT a sector, for swap a page. Unknown for layers
+    /// and for SquashFS, which counts in bytes.
+    pub block_size: Option<u64>,
+    /// The features of an ext2, ext3 or ext4; nothing for others.
+    pub features: Option<Features>,
 }
 
 /// Finds out what the bytes `range` of a disk hold; `None` where that is nothing known.
@@ -153,10 +86,12 @@ pub fn probe(
     if let Some(found) = superblock::decode(&head) {
         return Ok(Some(found));
     }
-    let Some(fat) = fat::Fat::decode(&head) else { return Ok(None) };
-    let label = fat.label(|offset, buffer| {
+    let read = |offset: u64, buffer: &mut [u8]| {
         let inside = range.end.saturating_sub(range.start) >= offset.saturating_add(buffer.len() as u64);
         inside && patch::fill(storage, range.start.saturating_add(offset), buffer).is_ok()
-    });
-    Ok(Some(FileSystem { kind: Kind::Vfat, label, uuid: Some(fat.uuid()), size: Some(fat.size()) }))
+    };
+    if let Some(exfat) = exfat::Exfat::decode(&head) {
+        return Ok(Some(exfat.describe(read)));
+    }
+    Ok(fat::Fat::decode(&head).map(|fat| fat.describe(read)))
 }

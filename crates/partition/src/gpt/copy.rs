@@ -63,6 +63,9 @@ impl Copy {
         if header.first_usable_lba < 2 || !is_apart {
             return Err("the table lies among the partitions".to_owned());
         }
+        if array < 2 || (array..behind_array).contains(&own) {
+            return Err("the entries lie over a header".to_owned());
+        }
         let mut entries = vec![0; usize::try_from(length).map_err(|error| error.to_string())?];
         patch::fill(storage, bytes(header.partition_entry_lba)?, &mut entries)
             .map_err(|error| error.to_string())?;
