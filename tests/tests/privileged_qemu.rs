@@ -12,83 +12,27 @@ use arm_image_tests::in_guest;
 use nix::mount::{MsFlags, mount};
 use tempfile::TempDir;
 
-/// An arm64 program that writes its `argv[0]` to its standard output and exits with code 7.
-const ARM64: [u32; 12] = [
-    0xf940_07e1, // ldr x1, [sp, #8]
-    0xd280_0002, // mov x2, #0
-    0x3862_6823, // ldrb w3, [x1, x2]
-    0x3400_0063, // cbz w3, three on
-    0x9100_0442, // add x2, x2, #1
-    0x17ff_fffd, // b three back
-    0xd280_0020, // mov x0, #1
-    0xd280_0808, // mov x8, #64 (write)
-    0xd400_0001, // svc #0
-    0xd280_00e0, // mov x0, #7
-    0xd280_0ba8, // mov x8, #93 (exit)
-    0xd400_0001, // svc #0
-];
+#[path = "privileged_qemu/program.rs"]
+mod program;
+#[path = "privileged_qemu/rights.rs"]
+mod rights;
+#[path = "privileged_qemu/start.rs"]
+mod start;
 
-/// The same for 32-bit ARM.
-const ARM: [u32; 12] = [
-    0xe59d_1004, // ldr r1, [sp, #4]
-    0xe3a0_2000, // mov r2, #0
-    0xe7d1_3002, // ldrb r3, [r1, r2]
-    0xe353_0000, // cmp r3, #0
-    0x1282_2001, // addne r2, r2, #1
-    0x1aff_fffb, // bne three back
-    0xe3a0_0001, // mov r0, #1
-    0xe3a0_7004, // mov r7, #4 (write)
-    0xef00_0000, // svc #0
-    0xe3a0_0007, // mov r0, #7
-    0xe3a0_7001, // mov r7, #1 (exit)
-    0xef00_0000, // svc #0
-];
+use program::{NAME_ARM, NAME_ARM64, program};
 
-/// A static program of this code: an ELF header, one segment, the code.
-fn program(arch: Arch) -> Vec<u8> {
-    let (class, machine, code) = match arch {
-        Arch::Arm64 => (2_u8, 183_u16, ARM64),
-        _ => (1, 40, ARM),
-    };
-    let wide = class == 2;
-    let (header, segment) = if wide { (64_u16, 56_u16) } else { (52, 32) };
-    let start = u64::from(header + segment);
-    let base = 0x40_0000_u64;
-    let length = start + 48;
-    let mut bytes = b"\x7fELF".to_vec();
-    bytes.extend([class, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    bytes.extend([2_u16, machine].map(u16::to_le_bytes).concat());
-    bytes.extend(1_u32.to_le_bytes());
-    let long =
-        |bytes: &mut Vec<u8>, value: u64| bytes.extend(&value.to_le_bytes()[..if wide { 8 } else { 4 }]);
-    for value in [base + start, header.into(), 0] {
-        long(&mut bytes, value);
-    }
-    bytes.extend(if wide { 0_u32 } else { 0x0500_0000 }.to_le_bytes()); // EABI 5
-    bytes.extend([header, segment, 1, 0, 0, 0].map(u16::to_le_bytes).concat());
-    // PT_LOAD, readable and executable: the flags stand second in 64 bits, last but one in 32.
-    bytes.extend(1_u32.to_le_bytes());
-    if wide {
-        bytes.extend(5_u32.to_le_bytes());
-    }
-    for value in [0, base, base, length, length] {
-        long(&mut bytes, value);
-    }
-    if !wide {
-        bytes.extend(5_u32.to_le_bytes());
-    }
-    long(&mut bytes, 0x1000);
-    bytes.extend(code.map(u32::to_le_bytes).concat());
-    assert_eq!(u64::try_from(bytes.len()).unwrap(), length);
-    bytes
+/// A root folder that holds nothing but the program `/hello` of this architecture, which tells its `argv[0]`.
+fn root(arch: Arch) -> TempDir {
+    let code = if arch == Arch::Arm64 { NAME_ARM64 } else { NAME_ARM };
+    root_with(arch, &code, 0o755)
 }
 
-/// A root folder that holds nothing but the program `/hello` of this architecture.
-fn root(arch: Arch) -> TempDir {
+fn root_with(arch: Arch, code: &[u32], mode: u32) -> TempDir {
     let root = tempfile::tempdir().unwrap();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = root.path().join("hello");
-    fs::write(&path, program(arch)).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&path, program(arch, code)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     root
 }
 
@@ -133,7 +77,7 @@ fn privileged_own_handlers_run_programs_in_a_chroot_and_go() {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         for arch in [Arch::Arm64, Arch::Armv7, Arch::Armv6] {
             assert_eq!(
-                Arch::from_elf(&program(arch)),
+                Arch::from_elf(&program(arch, if arch == Arch::Arm64 { &NAME_ARM64 } else { &NAME_ARM })),
                 Some(if arch == Arch::Arm64 { arch } else { Arch::Armv7 })
             );
             let root = root(arch);
@@ -201,9 +145,12 @@ fn privileged_the_hosts_handler_is_used_where_it_serves() {
             own
         };
 
-        add(&register, "theirs", &qemu, "OPF");
+        add(&register, "theirs", &qemu, "OPCF");
+        let before = fs::read(register.join("theirs")).unwrap();
         let emulation = enable(Arch::Arm64, &Options::default()).unwrap();
-        assert_eq!(emulation.describe(), format!("the host's handler theirs using {}", qemu.display()));
+        let description = format!("the host's handler theirs using {} ", qemu.display());
+        assert!(emulation.describe().starts_with(&description), "{}", emulation.describe());
+        assert!(emulation.version().unwrap().starts_with("qemu-aarch64 version "));
         assert_eq!(run_in_chroot(&root(Arch::Arm64)).status.code(), Some(7));
         emulation.close().unwrap();
         assert_eq!(handlers(&register), ["theirs"], "it is not ours to remove");
@@ -227,6 +174,14 @@ fn privileged_the_hosts_handler_is_used_where_it_serves() {
         remove(&register, "dynamic");
 
         assert!(!is_own(&searching()));
+        add(&register, "lesser", &qemu, "OPF");
+        assert!(is_own(&searching()), "one may win that gives setuid programs no rights");
+        remove(&register, "lesser");
+        assert_eq!(fs::read(register.join("theirs")).unwrap(), before, "nothing of it has changed");
+        remove(&register, "theirs");
+        add(&register, "theirs", &qemu, "OPF");
+        assert!(is_own(&searching()), "setuid programs would not get their rights");
+        assert!(!is_own(&Options::default()), "but without a qemu of our own it has to do");
         remove(&register, "theirs");
     });
 }

@@ -142,15 +142,26 @@ fn decode(text: &str, mark: &str, digits: usize, radix: u32) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// A partition, and where the image mounts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The partition's number, from 1.
+    pub number: u32,
+    /// Where, as an absolute path without `..`.
+    pub target: PathBuf,
+    /// The options without which something else would be seen there: `subvol=@home` and `subvolid=256` of btrfs.
+    /// All others (write access, caching, what systemd reads) are for the running system.
+    pub options: Vec<String>,
+}
+
 /// Which partition is mounted where, parents before what lies below them.
 ///
 /// Left out: swap and other entries without a mount point, `noauto` (unless systemd mounts them on demand),
-/// bind mounts, what names no candidate, and entries for a btrfs subvolume, which a partition's number
-/// alone cannot name. Ids are compared without regard to case. Of two entries for one mount point the later one
-/// counts, as for `mount -a`.
+/// bind mounts, and what names no candidate, such as tmpfs and network shares. Ids are compared without regard
+/// to case. Of two entries for one mount point the later one counts, as for `mount -a`.
 #[must_use]
-pub fn resolve(entries: &[Entry], candidates: &[Candidate<'_>]) -> Vec<(u32, PathBuf)> {
-    let mut mounts: Vec<(u32, PathBuf)> = Vec::new();
+pub fn mounts(entries: &[Entry], candidates: &[Candidate<'_>]) -> Vec<Mount> {
+    let mut mounts: Vec<Mount> = Vec::new();
     for entry in entries {
         let Some(target) = mount_point(entry) else { continue };
         let Some(number) =
@@ -158,20 +169,28 @@ pub fn resolve(entries: &[Entry], candidates: &[Candidate<'_>]) -> Vec<(u32, Pat
         else {
             continue;
         };
-        mounts.retain(|(_, earlier)| *earlier != target);
-        mounts.push((number, target));
+        let matters = |option: &&String| ["subvol=", "subvolid="].iter().any(|name| option.starts_with(name));
+        let options = entry.options.iter().filter(matters).cloned().collect();
+        mounts.retain(|earlier| earlier.target != target);
+        mounts.push(Mount { number, target, options });
     }
-    mounts.sort_by_key(|(_, target)| target.components().count());
+    mounts.sort_by_key(|mount| mount.target.components().count());
     mounts
+}
+
+/// As [`mounts`], for those who can only mount a partition as it is: entries with options are left out.
+#[must_use]
+pub fn resolve(entries: &[Entry], candidates: &[Candidate<'_>]) -> Vec<(u32, PathBuf)> {
+    let plain = mounts(entries, candidates).into_iter().filter(|mount| mount.options.is_empty());
+    plain.map(|mount| (mount.number, mount.target)).collect()
 }
 
 /// The normal form of an entry's mount point; none when it is not mounted at start.
 fn mount_point(entry: &Entry) -> Option<PathBuf> {
     let has = |option: &str| entry.options.iter().any(|known| known == option);
     let on_demand = has("noauto") && !has("x-systemd.automount");
-    let subvolume =
-        entry.options.iter().any(|option| option.starts_with("subvol=") || option.starts_with("subvolid="));
-    if entry.kind == "swap" || on_demand || has("bind") || has("rbind") || subvolume {
+    // No path holds a NUL; an escape can.
+    if entry.kind == "swap" || on_demand || has("bind") || has("rbind") || entry.target.contains('\0') {
         return None;
     }
     let mut target = PathBuf::new();

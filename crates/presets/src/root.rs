@@ -22,6 +22,21 @@ const FOLDER_LIMIT: u64 = 32 << 20;
 const LINK_LIMIT: u64 = 4096;
 const LINKS_LIMIT: u32 = 40;
 
+/// Where glibc and musl are, as Debian, others without its folders, Alpine and OpenWrt name them; the loader's names
+/// are part of the ABI. Musl is both in one.
+const LIBRARIES: [&str; 10] = [
+    "/lib/arm-linux-gnueabihf/libc.so.6",
+    "/lib/arm-linux-gnueabi/libc.so.6",
+    "/lib/aarch64-linux-gnu/libc.so.6",
+    "/lib/libc.so.6",
+    "/lib64/libc.so.6",
+    "/lib/ld-linux-armhf.so.3",
+    "/lib/ld-linux.so.3",
+    "/lib/ld-musl-armhf.so.1",
+    "/lib/ld-musl-arm.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+];
+
 /// Reads files of an ext2, ext3 or ext4 file system inside an image; needs no privilege and writes nothing.
 ///
 /// ```
@@ -132,6 +147,20 @@ impl RootReader {
         for path in ["/bin/sh", "/usr/bin/sh", "/bin/busybox", "/usr/bin/busybox", "/bin/bash"] {
             if let Some(program) = self.read(path, SHELL_LIMIT)? {
                 return Ok(Some(program));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of the image's C library, or the loader that is a part of it: it tells the version of 32-bit ARM
+    /// where the shell does not. None when it has none in the usual places.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub fn libc(&self) -> Result<Option<Vec<u8>>, Error> {
+        for path in LIBRARIES {
+            if let Some(library) = self.read(path, SHELL_LIMIT)? {
+                return Ok(Some(library));
             }
         }
         Ok(None)

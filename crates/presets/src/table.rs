@@ -1,6 +1,8 @@
-//! The rows. Layouts are those of images as published; where families share an os-release, the file that tells
-//! them apart is one that their makers' build scripts put there.
+//! The rows. Layouts are those of images as published; where families share an os-release, the files that tell
+//! them apart are ones that their makers' build scripts put there, and so are labels and ids. Longer than other
+//! files, as it is one table.
 
+use crate::Mark::{Label, PartLabel, PartUuid};
 use crate::{Preset, Version};
 
 /// All versions, also of systems that have none.
@@ -14,11 +16,40 @@ const fn from(version: Version) -> (Version, Version) {
     (version, (u32::MAX, u32::MAX))
 }
 
-const BOOT_FIRMWARE: &[(u32, &str)] = &[(1, "/boot/firmware"), (2, "/")];
-const BOOT: &[(u32, &str)] = &[(1, "/boot"), (2, "/")];
-const ROOT_ONLY: &[(u32, &str)] = &[(1, "/")];
+type Mounts = &'static [(u32, &'static str)];
+
+const BOOT_FIRMWARE: Mounts = &[(1, "/boot/firmware"), (2, "/")];
+const BOOT: Mounts = &[(1, "/boot"), (2, "/")];
+const EFI: Mounts = &[(1, "/boot/efi"), (2, "/")];
+const ROOT_ONLY: Mounts = &[(1, "/")];
+/// The firmware's own partition is not mounted.
+const ROOT_AFTER_FIRMWARE: Mounts = &[(2, "/")];
+
+/// What a row leaves out.
+const NOTHING: Preset = Preset {
+    name: "",
+    description: "",
+    mounts: &[],
+    urls: &[],
+    os_ids: &[],
+    files: &[],
+    marks: &[],
+    versions: ANY,
+    qemu_cpu: None,
+    note: None,
+};
 
 pub(crate) static PRESETS: &[Preset] = &[
+    Preset {
+        name: "armbian-rpi",
+        description: "Armbian for Raspberry Pi",
+        mounts: BOOT_FIRMWARE,
+        urls: &["_rpi4b_"],
+        os_ids: &["debian", "ubuntu", "armbian"],
+        files: &["/etc/armbian-release", "/boot/firmware"],
+        marks: &[Label("RPICFG")],
+        ..NOTHING
+    },
     Preset {
         name: "armbian",
         description: "Armbian: one partition on most boards",
@@ -26,18 +57,29 @@ pub(crate) static PRESETS: &[Preset] = &[
         urls: &["armbian"],
         os_ids: &["debian", "ubuntu", "armbian"],
         files: &["/etc/armbian-release"],
-        versions: ANY,
-        qemu_cpu: None,
+        marks: &[Label("armbi_root")],
+        note: Some("some boards have a boot partition before the root, which may be btrfs, f2fs or xfs"),
+        ..NOTHING
     },
     Preset {
         name: "dietpi",
         description: "DietPi for Raspberry Pi",
         mounts: BOOT_FIRMWARE,
-        urls: &["dietpi"],
+        urls: &["dietpi_rpi"],
         os_ids: &["debian", "raspbian"],
+        files: &["/boot/dietpi/.version", "/boot/firmware"],
+        ..NOTHING
+    },
+    Preset {
+        name: "dietpi-board",
+        description: "DietPi for other boards",
+        mounts: ROOT_ONLY,
+        urls: &["dietpi"],
+        os_ids: &["debian"],
         files: &["/boot/dietpi/.version"],
-        versions: ANY,
-        qemu_cpu: None,
+        marks: &[Label("DIETPISETUP")],
+        note: Some("a small FAT partition lies behind the root, which therefore cannot grow"),
+        ..NOTHING
     },
     Preset {
         name: "raspberrypi-legacy",
@@ -48,6 +90,7 @@ pub(crate) static PRESETS: &[Preset] = &[
         files: &["/etc/rpi-issue"],
         versions: below((12, 0)),
         qemu_cpu: Some("arm1176"),
+        ..NOTHING
     },
     Preset {
         name: "raspberrypi",
@@ -58,6 +101,17 @@ pub(crate) static PRESETS: &[Preset] = &[
         files: &["/etc/rpi-issue"],
         versions: from((12, 0)),
         qemu_cpu: Some("arm1176"),
+        ..NOTHING
+    },
+    Preset {
+        name: "beaglebone",
+        description: "BeagleBoard.org Debian with firmware and swap partitions",
+        mounts: &[(1, "/boot/firmware"), (3, "/")],
+        urls: &["am335x-debian-", "beagleplay-", "beagley-ai-", "files.beagle.cc/"],
+        os_ids: &["debian"],
+        files: &["/etc/dogtag", "/boot/firmware"],
+        qemu_cpu: Some("cortex-a8"),
+        ..NOTHING
     },
     Preset {
         name: "beaglebone-legacy",
@@ -66,18 +120,8 @@ pub(crate) static PRESETS: &[Preset] = &[
         urls: &["bone-debian-"],
         os_ids: &["debian"],
         files: &["/etc/dogtag"],
-        versions: below((13, 0)),
         qemu_cpu: Some("cortex-a8"),
-    },
-    Preset {
-        name: "beaglebone",
-        description: "BeagleBoard.org Debian with firmware and swap partitions",
-        mounts: &[(1, "/boot/firmware"), (3, "/")],
-        urls: &["am335x-debian-", "beagleplay-", "beagley-ai-", "files.beagle.cc/"],
-        os_ids: &["debian"],
-        files: &["/etc/dogtag"],
-        versions: from((13, 0)),
-        qemu_cpu: Some("cortex-a8"),
+        ..NOTHING
     },
     Preset {
         name: "kali-legacy",
@@ -91,9 +135,8 @@ pub(crate) static PRESETS: &[Preset] = &[
             "kali-linux-2024",
         ],
         os_ids: &["kali"],
-        files: &[],
         versions: below((2025, 0)),
-        qemu_cpu: None,
+        ..NOTHING
     },
     Preset {
         name: "kali",
@@ -101,9 +144,8 @@ pub(crate) static PRESETS: &[Preset] = &[
         mounts: BOOT_FIRMWARE,
         urls: &["kali-linux-"],
         os_ids: &["kali"],
-        files: &[],
         versions: from((2025, 0)),
-        qemu_cpu: None,
+        ..NOTHING
     },
     Preset {
         name: "manjaro",
@@ -111,9 +153,9 @@ pub(crate) static PRESETS: &[Preset] = &[
         mounts: BOOT,
         urls: &["manjaro-arm"],
         os_ids: &["manjaro-arm"],
-        files: &[],
-        versions: ANY,
-        qemu_cpu: None,
+        marks: &[Label("ROOT_MNJRO")],
+        note: Some("other boards have one partition"),
+        ..NOTHING
     },
     Preset {
         name: "ubuntu",
@@ -121,9 +163,9 @@ pub(crate) static PRESETS: &[Preset] = &[
         mounts: BOOT_FIRMWARE,
         urls: &["+raspi.img"],
         os_ids: &["ubuntu"],
-        files: &[],
-        versions: ANY,
-        qemu_cpu: None,
+        files: &["/boot/firmware"],
+        marks: &[Label("system-boot")],
+        ..NOTHING
     },
     Preset {
         name: "fedora",
@@ -131,9 +173,47 @@ pub(crate) static PRESETS: &[Preset] = &[
         mounts: &[(1, "/boot/efi"), (2, "/boot"), (3, "/")],
         urls: &["fedora-"],
         os_ids: &["fedora"],
-        files: &[],
-        versions: ANY,
-        qemu_cpu: None,
+        note: Some("where the root is btrfs or on LVM, only the image's own fstab tells enough to mount it"),
+        ..NOTHING
+    },
+    Preset {
+        name: "opensuse",
+        description: "openSUSE for ARM boards",
+        urls: &["opensuse-"],
+        os_ids: &["opensuse-tumbleweed", "opensuse-leap", "opensuse"],
+        note: Some("the root is btrfs or ext4, behind an EFI partition; layouts differ by board"),
+        ..NOTHING
+    },
+    Preset {
+        name: "archlinuxarm",
+        description: "Arch Linux ARM",
+        mounts: BOOT,
+        urls: &["archlinuxarm"],
+        os_ids: &["archarm"],
+        note: Some("published as an archive of files without a table, so not as an image"),
+        ..NOTHING
+    },
+    Preset {
+        name: "openwrt",
+        description: "OpenWrt for ARM boards",
+        mounts: BOOT,
+        urls: &["openwrt-"],
+        os_ids: &["openwrt"],
+        marks: &[PartUuid("5452574f-")],
+        note: Some("take the ext4 image: the root of the squashfs one is read-only"),
+        ..NOTHING
+    },
+    Preset {
+        name: "nixos",
+        description: "NixOS for ARM boards",
+        mounts: ROOT_AFTER_FIRMWARE,
+        urls: &["nixos-"],
+        os_ids: &["nixos"],
+        marks: &[Label("NIXOS_SD"), PartUuid("2178694e-")],
+        note: Some(
+            "before its first boot it is a store without /bin/sh or os-release: build the image with its own tools instead",
+        ),
+        ..NOTHING
     },
     Preset {
         name: "debian",
@@ -142,117 +222,114 @@ pub(crate) static PRESETS: &[Preset] = &[
         urls: &["raspi.debian.net/", "_raspi_"],
         os_ids: &["debian"],
         files: &["/etc/default/raspi-firmware"],
-        versions: ANY,
-        qemu_cpu: None,
+        marks: &[Label("RASPIROOT")],
+        ..NOTHING
+    },
+    Preset {
+        name: "homeassistant",
+        description: "Home Assistant OS",
+        urls: &["haos_", "hassos_"],
+        os_ids: &["haos", "hassos"],
+        marks: &[PartLabel("hassos-system0"), Label("hassos-boot"), PartUuid("48617373-")],
+        note: Some(
+            "its system is read-only, in two copies that are replaced as a whole: customise it by its own add-ons",
+        ),
+        ..NOTHING
+    },
+    Preset {
+        name: "libreelec",
+        description: "LibreELEC",
+        urls: &["libreelec"],
+        os_ids: &["libreelec"],
+        marks: &[Label("LIBREELEC")],
+        note: Some("its system is one read-only file on the FAT partition"),
+        ..NOTHING
+    },
+    Preset {
+        name: "alpine",
+        description: "Alpine Linux",
+        urls: &["alpine-"],
+        os_ids: &["alpine"],
+        note: Some(
+            "the published images hold a FAT partition with packages only: customise those by an overlay (apkovl)",
+        ),
+        ..NOTHING
+    },
+    Preset {
+        name: "orangepi",
+        description: "Debian and Ubuntu by Orange Pi",
+        mounts: BOOT,
+        urls: &["orangepi"],
+        os_ids: &["debian", "ubuntu"],
+        files: &["/etc/orangepi-release"],
+        note: Some("older images have one partition"),
+        ..NOTHING
+    },
+    Preset {
+        name: "radxa-legacy",
+        description: "Debian and Ubuntu for older Radxa boards",
+        mounts: &[(4, "/boot"), (5, "/")],
+        urls: &["rockpi"],
+        ..NOTHING
+    },
+    Preset {
+        name: "radxa",
+        description: "Debian and Ubuntu by Radxa",
+        mounts: &[(1, "/config"), (2, "/boot/efi"), (3, "/")],
+        urls: &["rock-2", "rock-3", "rock-4", "rock-5", "radxa"],
+        os_ids: &["debian", "ubuntu"],
+        files: &["/etc/radxa_image_fingerprint"],
+        ..NOTHING
+    },
+    Preset {
+        name: "rock64",
+        description: "Debian and Ubuntu for Rock64 by ayufan",
+        mounts: &[(6, "/boot"), (7, "/")],
+        urls: &["rock64"],
+        marks: &[Label("linux-root")],
+        ..NOTHING
+    },
+    Preset {
+        name: "jetson",
+        description: "Jetson Linux by NVIDIA",
+        mounts: ROOT_ONLY,
+        urls: &["jetson"],
+        os_ids: &["ubuntu"],
+        files: &["/etc/nv_tegra_release"],
+        marks: &[PartLabel("APP")],
+        note: Some("the root has number 1 and lies last on the disk"),
+        ..NOTHING
+    },
+    Preset {
+        name: "odroid",
+        description: "Ubuntu for Odroid by Hardkernel",
+        mounts: BOOT,
+        urls: &["odroid"],
+        ..NOTHING
+    },
+    Preset {
+        name: "parallella",
+        description: "Ubuntu for Parallella",
+        mounts: BOOT,
+        urls: &["parallella"],
+        ..NOTHING
+    },
+    Preset {
+        name: "librecomputer",
+        description: "Debian and Ubuntu by Libre Computer",
+        mounts: EFI,
+        urls: &["distro.libre.computer/"],
+        ..NOTHING
+    },
+    Preset {
+        name: "mendel",
+        description: "Mendel Linux for Coral boards",
+        urls: &["mendel", "enterprise-eagle"],
+        os_ids: &["mendel"],
+        note: Some("published as parts for fastboot, which is no image of a disk"),
+        ..NOTHING
     },
 ];
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use crate::{OsRelease, detect, find, guess, presets};
-
-    /// One image of every row: the preset, its os-release, a file it has, and the name it is published under.
-    const IMAGES: &[(&str, &str, &str, &str)] = &[
-        (
-            "armbian",
-            "ID=debian\nVERSION_ID=\"13\"",
-            "/etc/armbian-release",
-            "Armbian_26.8.1_Orangepi5_trixie_current_6.18.43_minimal.img.xz",
-        ),
-        (
-            "dietpi",
-            "ID=debian\nVERSION_ID=\"12\"",
-            "/boot/dietpi/.version",
-            "https://dietpi.com/downloads/images/DietPi_RPi-ARMv8-Bookworm.img.xz",
-        ),
-        (
-            "raspberrypi-legacy",
-            "ID=raspbian\nVERSION_ID=\"11\"",
-            "/etc/rpi-issue",
-            "https://downloads.raspberrypi.com/raspios_lite_armhf/images/raspios_lite_armhf-2022-01-28/2022-01-28-raspios-bullseye-armhf-lite.zip",
-        ),
-        (
-            "raspberrypi",
-            "ID=debian\nVERSION_ID=\"12\"",
-            "/etc/rpi-issue",
-            "https://downloads.raspberrypi.com/raspios_lite_arm64_latest",
-        ),
-        (
-            "beaglebone-legacy",
-            "ID=debian\nVERSION_ID=\"10\"",
-            "/etc/dogtag",
-            "bone-debian-10.3-iot-armhf-2020-04-06-4gb.img.xz",
-        ),
-        (
-            "beaglebone",
-            "ID=debian\nVERSION_ID=\"13\"",
-            "/etc/dogtag",
-            "https://files.beagle.cc/file/beagleboard-public-2021/images/am335x-debian-13.1-base-v6.18-armhf-2026-01-01-4gb.img.xz",
-        ),
-        (
-            "kali-legacy",
-            "ID=kali\nVERSION_ID=\"2024.4\"",
-            "",
-            "https://kali.download/arm-images/kali-2024.4/kali-linux-2024.4-raspberry-pi-armhf.img.xz",
-        ),
-        (
-            "kali",
-            "ID=kali\nVERSION_ID=\"2025.3\"",
-            "",
-            "https://kali.download/arm-images/kali-2025.3/kali-linux-2025.3-raspberry-pi-zero-2-w-armhf.img.xz",
-        ),
-        ("manjaro", "ID=manjaro-arm", "", "Manjaro-ARM-minimal-rpi4-23.02.img.xz"),
-        (
-            "ubuntu",
-            "ID=ubuntu\nVERSION_ID=\"24.04\"",
-            "",
-            "ubuntu-24.04.3-preinstalled-server-arm64+raspi.img.xz",
-        ),
-        ("fedora", "ID=fedora\nVERSION_ID=43", "", "Fedora-Server-Host-Generic-43-1.6.aarch64.raw.xz"),
-        (
-            "debian",
-            "ID=debian\nVERSION_ID=\"12\"",
-            "/etc/default/raspi-firmware",
-            "https://raspi.debian.net/tested/20231109_raspi_4_bookworm.img.xz",
-        ),
-    ];
-
-    #[test]
-    fn every_row_is_detected_guessed_and_found() {
-        let covered: Vec<&str> = IMAGES.iter().map(|image| image.0).collect();
-        assert_eq!(covered, presets().iter().map(|preset| preset.name).collect::<Vec<_>>());
-        for &(name, os_release, file, published) in IMAGES {
-            let os = OsRelease::parse(os_release);
-            let preset = detect(&os, &|path| path == file);
-            assert_eq!(preset.map(|preset| preset.name), Some(name));
-            assert_eq!(guess(published).map(|preset| preset.name), Some(name), "{published}");
-            assert_eq!(find(name), preset);
-        }
-    }
-
-    #[test]
-    fn what_is_unknown_is_none() {
-        let plain = OsRelease::parse("ID=debian\nVERSION_ID=12\n");
-        assert_eq!(detect(&plain, &|_| false), None, "Debian that no file tells to be one of these");
-        let testing = OsRelease::parse("ID=kali\n");
-        assert_eq!(detect(&testing, &|_| true), None, "which layout depends on the version");
-        assert_eq!(detect(&OsRelease::parse(""), &|_| true), None);
-        assert_eq!((find("Armbian"), guess("disk.img")), (None, None));
-    }
-
-    #[test]
-    fn every_row_is_well_formed() {
-        let names: HashSet<&str> = presets().iter().map(|preset| preset.name).collect();
-        assert_eq!(names.len(), presets().len());
-        for preset in presets() {
-            assert_eq!(preset.mounts.iter().filter(|mount| mount.1 == "/").count(), 1, "{}", preset.name);
-            let numbers: HashSet<u32> = preset.mounts.iter().map(|mount| mount.0).collect();
-            assert!(numbers.len() == preset.mounts.len() && !numbers.contains(&0), "{}", preset.name);
-            assert!(preset.mounts.iter().all(|mount| mount.1.starts_with('/')), "{}", preset.name);
-            assert!(preset.urls.iter().all(|part| *part == part.to_lowercase()), "{}", preset.name);
-            assert!(preset.versions.0 < preset.versions.1 && !preset.os_ids.is_empty(), "{}", preset.name);
-        }
-    }
-}
+mod tests;

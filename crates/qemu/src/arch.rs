@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Error;
-use crate::elf;
+use crate::{Error, elf, native};
 
 /// A processor architecture that an image's programs are made for.
 ///
@@ -17,7 +16,9 @@ use crate::elf;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Arch {
-    /// 32-bit ARM up to version 6: Raspberry Pi 1 and Zero, and Raspberry Pi OS armhf.
+    /// 32-bit ARM up to version 5: Debian's armel.
+    Armv5,
+    /// 32-bit ARM of version 6: Raspberry Pi 1 and Zero, and Raspberry Pi OS armhf.
     Armv6,
     /// 32-bit ARM from version 7 on: Debian's armhf.
     Armv7,
@@ -33,8 +34,8 @@ pub enum Arch {
 
 impl Arch {
     /// All of them.
-    pub const ALL: [Arch; 6] =
-        [Arch::Armv6, Arch::Armv7, Arch::Arm64, Arch::Riscv64, Arch::X86, Arch::X86_64];
+    pub const ALL: [Arch; 7] =
+        [Arch::Armv5, Arch::Armv6, Arch::Armv7, Arch::Arm64, Arch::Riscv64, Arch::X86, Arch::X86_64];
 
     /// Tells the architecture from the bytes of a program or shared library.
     ///
@@ -44,6 +45,22 @@ impl Arch {
     #[must_use]
     pub fn from_elf(bytes: &[u8]) -> Option<Arch> {
         elf::arch(bytes)
+    }
+
+    /// Tells the architecture of a system from several of its files, such as the shell and the C library.
+    ///
+    /// The first that is a program or library decides. Only where that is a 32-bit ARM one that does not say for
+    /// which version (some systems strip it of all sections), the next one that says so does.
+    #[must_use]
+    pub fn of_system<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> Option<Arch> {
+        let mut found = files.into_iter().filter_map(elf::arch_if_told);
+        match found.next()? {
+            (arch, true) => Some(arch),
+            (arch, false) => {
+                let same = |&(other, told): &(Arch, bool)| told && other.is_arm32();
+                Some(found.find(same).map_or(arch, |(other, _)| other))
+            }
+        }
     }
 
     /// The architecture of the running kernel; none when it is not among these.
@@ -56,27 +73,40 @@ impl Arch {
 
     /// Whether this kernel runs such programs without help.
     ///
-    /// Where that depends on the processor or the kernel's configuration (32-bit ARM on 64-bit ARM) the answer
-    /// is no: emulation is slow there but works. The exception is 32-bit x86 on 64-bit x86, which nearly every
-    /// kernel has, and where a handler would take the host's own programs over.
+    /// Whether a 64-bit ARM kernel runs 32-bit programs depends on the processor and on the kernel's configuration,
+    /// so a tiny one is run to find out. 32-bit x86 on 64-bit x86 is taken for granted: nearly every kernel has it,
+    /// and a handler would take the host's own programs over.
     #[must_use]
     pub fn runs_natively(self) -> bool {
-        let Some(host) = Arch::host() else { return false };
-        self == host
-            || matches!((self, host), (Arch::Armv6, Arch::Armv7))
-            || matches!((self, host), (Arch::X86, Arch::X86_64))
+        Arch::host().is_some_and(|host| self.runs_on(host, native::runs_arm))
+    }
+
+    /// Whether a kernel of `host` runs such programs; `runs_arm` tells whether it runs 32-bit ARM ones, where that
+    /// does not follow.
+    fn runs_on(self, host: Arch, runs_arm: impl FnOnce() -> bool) -> bool {
+        match (self, host) {
+            (Arch::Armv5 | Arch::Armv6 | Arch::Armv7, Arch::Arm64) => runs_arm(),
+            (Arch::Armv5, Arch::Armv6 | Arch::Armv7) | (Arch::Armv6, Arch::Armv7) => true,
+            (Arch::X86, Arch::X86_64) => true,
+            _ => self == host,
+        }
+    }
+
+    fn is_arm32(self) -> bool {
+        matches!(self, Arch::Armv5 | Arch::Armv6 | Arch::Armv7)
     }
 
     /// Whether its programs are 32-bit ones, for which `uname -m` needs the personality `PER_LINUX32`.
     #[must_use]
     pub fn is_32bit(self) -> bool {
-        matches!(self, Arch::Armv6 | Arch::Armv7 | Arch::X86)
+        self.is_arm32() || self == Arch::X86
     }
 
     /// What `uname -m` says on such a machine.
     #[must_use]
     pub fn machine(self) -> &'static str {
         match self {
+            Arch::Armv5 => "armv5tel",
             Arch::Armv6 => "armv6l",
             Arch::Armv7 => "armv7l",
             Arch::Arm64 => "aarch64",
@@ -90,7 +120,7 @@ impl Arch {
     #[must_use]
     pub fn qemu_name(self) -> &'static str {
         match self {
-            Arch::Armv6 | Arch::Armv7 => "qemu-arm",
+            Arch::Armv5 | Arch::Armv6 | Arch::Armv7 => "qemu-arm",
             Arch::Arm64 => "qemu-aarch64",
             Arch::Riscv64 => "qemu-riscv64",
             Arch::X86 => "qemu-i386",
@@ -102,6 +132,7 @@ impl Arch {
 impl fmt::Display for Arch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
+            Arch::Armv5 => "armv5",
             Arch::Armv6 => "armv6",
             Arch::Armv7 => "armv7",
             Arch::Arm64 => "arm64",
@@ -118,7 +149,8 @@ impl FromStr for Arch {
 
     fn from_str(name: &str) -> Result<Arch, Error> {
         Ok(match name.to_ascii_lowercase().as_str() {
-            "armv6" | "armv6l" | "armel" => Arch::Armv6,
+            "armv5" | "armv5l" | "armv5tel" | "armv5tejl" | "armel" => Arch::Armv5,
+            "armv6" | "armv6l" => Arch::Armv6,
             // armv8l is what a 64-bit kernel tells a 32-bit process.
             "armv7" | "armv7l" | "armv8l" | "armhf" | "arm" => Arch::Armv7,
             "arm64" | "aarch64" => Arch::Arm64,
@@ -153,9 +185,23 @@ mod tests {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert!(Arch::from_elf(&own).unwrap().runs_natively());
         assert_eq!(Arch::host().map(Arch::runs_natively), Some(true));
-        assert!(
-            [Arch::Armv6, Arch::Armv7, Arch::X86].into_iter().all(Arch::is_32bit) && !Arch::Arm64.is_32bit()
-        );
         assert!(!Arch::Riscv64.runs_natively() || Arch::host() == Some(Arch::Riscv64));
+    }
+    #[test]
+    fn a_kernel_runs_the_older_of_its_family_and_asks_where_it_depends() {
+        let unasked = |arch: Arch, host| arch.runs_on(host, || panic!("asked for {arch} on {host}"));
+        for host in Arch::ALL {
+            assert!(unasked(host, host));
+            assert!(host == Arch::Riscv64 || !unasked(Arch::Riscv64, host));
+        }
+        assert!(unasked(Arch::Armv5, Arch::Armv6) && unasked(Arch::Armv6, Arch::Armv7));
+        assert!(!unasked(Arch::Armv7, Arch::Armv6) && !unasked(Arch::Armv6, Arch::Armv5));
+        assert!(unasked(Arch::X86, Arch::X86_64) && !unasked(Arch::X86_64, Arch::X86));
+        assert!(!unasked(Arch::Arm64, Arch::Armv7) && !unasked(Arch::Armv7, Arch::X86_64));
+        for arch in Arch::ALL.into_iter().filter(|arch| arch.is_arm32()) {
+            assert!(arch.is_32bit() && arch.runs_on(Arch::Arm64, || true));
+            assert!(!arch.runs_on(Arch::Arm64, || false));
+        }
+        assert!(Arch::X86.is_32bit() && !Arch::Arm64.is_32bit());
     }
 }

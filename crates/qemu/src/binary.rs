@@ -66,21 +66,37 @@ impl fmt::Display for Version {
     }
 }
 
+/// What a qemu tells of itself.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// The program that it is, such as `qemu-arm`.
+    pub(crate) name: String,
+    pub(crate) version: Version,
+    /// All of it.
+    pub(crate) line: String,
+}
+
 /// Asks qemu for its version, and sees that it emulates `arch`; none when it does not say (a wrapper).
-pub(crate) fn version(arch: Arch, path: &Path) -> Result<Option<Version>, Error> {
-    let run = Command::new(path).arg("--version").stdin(Stdio::null()).output();
-    let output = run.map_err(|source| Error::RunBinary { path: path.to_owned(), source })?;
-    let Some((name, version)) = parse_version(&String::from_utf8_lossy(&output.stdout)) else {
-        return Ok(None);
-    };
-    if name != arch.qemu_name() {
-        return Err(Error::WrongBinary { path: path.to_owned(), found: name, arch });
+pub(crate) fn told(arch: Arch, path: &Path) -> Result<Option<Told>, Error> {
+    let told = ask(path).map_err(|source| Error::RunBinary { path: path.to_owned(), source })?;
+    match told {
+        Some(Told { name, .. }) if name != arch.qemu_name() => {
+            Err(Error::WrongBinary { path: path.to_owned(), found: name, arch })
+        }
+        told => Ok(told),
     }
-    Ok(Some(version))
+}
+
+/// Asks qemu for its version; none when it does not say.
+pub(crate) fn ask(path: &Path) -> io::Result<Option<Told>> {
+    let output = Command::new(path).arg("--version").stdin(Stdio::null()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next().unwrap_or_default();
+    Ok(parse_version(line).map(|(name, version)| Told { name, version, line: line.to_owned() }))
 }
 
 /// Reads the line `qemu-aarch64 version 7.2.22 (…)`.
-fn parse_version(text: &str) -> Option<(String, Version)> {
+pub(crate) fn parse_version(text: &str) -> Option<(String, Version)> {
     let (name, rest) = text.split_once(" version ")?;
     let number = rest.split(|char: char| !char.is_ascii_digit() && char != '.').next()?;
     let mut parts = number.split('.').map(str::parse);
@@ -88,13 +104,12 @@ fn parse_version(text: &str) -> Option<(String, Version)> {
     name.starts_with("qemu-").then(|| (name.to_owned(), version))
 }
 
-/// The flags for a handler that starts this version of qemu on the running kernel; the crate's docs say why.
-pub(crate) fn flags(version: Option<Version>) -> &'static str {
+/// Whether this version of qemu on the running kernel may be given the flag `P`.
+pub(crate) fn preserves_name(version: Option<Version>) -> bool {
     let kernel = rustix::system::uname().release().to_str().ok().and_then(parse_release);
     // With P the kernel puts the original argv[0] before the arguments, and since 5.12 tells the interpreter so
     // (AT_FLAGS_PRESERVE_ARGV0), which qemu reads since 6.0.
-    let understood = kernel >= Some((5, 12)) && version >= Some(Version(6, 0, 0));
-    if understood { "OPF" } else { "OF" }
+    kernel >= Some((5, 12)) && version >= Some(Version(6, 0, 0))
 }
 
 fn parse_release(release: &str) -> Option<(u32, u32)> {
@@ -193,8 +208,8 @@ mod tests {
 
     #[test]
     fn an_old_or_silent_qemu_is_not_given_the_flag_it_would_misread() {
-        assert_eq!(flags(None), "OF");
-        assert_eq!(flags(Some(Version(5, 2, 0))), "OF");
+        assert!(!preserves_name(None));
+        assert!(!preserves_name(Some(Version(5, 2, 0))));
     }
 
     proptest! {

@@ -14,7 +14,7 @@ const TAG_CPU_ARCH: u64 = 6;
 /// EI_CLASS and e_machine of each architecture; all are little-endian (EI_DATA 1).
 pub(crate) fn identity(arch: Arch) -> (u8, u16) {
     match arch {
-        Arch::Armv6 | Arch::Armv7 => (1, 40),
+        Arch::Armv5 | Arch::Armv6 | Arch::Armv7 => (1, 40),
         Arch::Arm64 => (2, 183),
         Arch::Riscv64 => (2, 243),
         Arch::X86 => (1, 3),
@@ -23,15 +23,27 @@ pub(crate) fn identity(arch: Arch) -> (u8, u16) {
 }
 
 pub(crate) fn arch(bytes: &[u8]) -> Option<Arch> {
+    Some(arch_if_told(bytes)?.0)
+}
+
+/// The architecture, and whether the file says it in full: 32-bit ARM ones without attributes leave the version
+/// open, and 7 is assumed.
+pub(crate) fn arch_if_told(bytes: &[u8]) -> Option<(Arch, bool)> {
     let file = Elf::read(bytes)?;
     let machine = file.half(18)?;
     let candidates = [Arch::Armv7, Arch::Arm64, Arch::Riscv64, Arch::X86, Arch::X86_64];
     let arch = candidates.into_iter().find(|&arch| identity(arch) == (file.class, machine))?;
-    // Tag_CPU_arch counts versions in order of publication up to 10 (v7); 11 and 12 are v6-M and v6S-M.
-    match (arch, file.arm_version()) {
-        (Arch::Armv7, Some(0..=9 | 11 | 12)) => Some(Arch::Armv6),
-        _ => Some(arch),
+    if arch != Arch::Armv7 {
+        return Some((arch, true));
     }
+    // Tag_CPU_arch counts versions in order of publication: up to 5 (v5TEJ), up to 9 (v6K); 10 is v7, and 11 and 12
+    // are v6-M and v6S-M.
+    Some(match file.arm_version() {
+        Some(0..=5) => (Arch::Armv5, true),
+        Some(6..=9 | 11 | 12) => (Arch::Armv6, true),
+        Some(_) => (Arch::Armv7, true),
+        None => (Arch::Armv7, false),
+    })
 }
 
 /// How a program finds its libraries.

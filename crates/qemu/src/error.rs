@@ -63,6 +63,22 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The qemu cannot have arguments put into it.
+    #[error("failed to put arguments into `{}`", path.display())]
+    Wrap {
+        /// The qemu.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: arm_image_qemu_wrapper::Error,
+    },
+    /// The qemu with its arguments could not be written to a file in memory.
+    #[error("failed to make a file in memory for qemu and its arguments")]
+    Memory {
+        /// The cause; EACCES where the kernel lets no such file be run.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel's register of handlers could not be reached.
     #[error("failed to reach binfmt_misc")]
     Mount {
@@ -134,6 +150,10 @@ impl Error {
             }
             Error::NotAProgram { .. } => {
                 "the kernel starts qemu directly, so it must be the program itself, not a script".to_owned()
+            }
+            Error::Wrap { source, .. } => return source.hint(),
+            Error::Memory { source } if is_denied(source) => {
+                "let files in memory be run: sysctl vm.memfd_noexec=0".to_owned()
             }
             Error::WrongBinary { arch, .. } => format!("give {}-static", arch.qemu_name()),
             Error::Mount { source } if is_denied(source) => {

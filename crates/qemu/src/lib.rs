@@ -4,8 +4,8 @@
 //! use arm_image_qemu::{Arch, Options, enable};
 //! use std::process::Command;
 //!
-//! let program = std::fs::read("rootfs/bin/sh")?;
-//! let arch = Arch::from_elf(&program).ok_or("rootfs/bin/sh is no program we know")?;
+//! let (shell, library) = (std::fs::read("rootfs/bin/sh")?, std::fs::read("rootfs/lib/libc.so.6")?);
+//! let arch = Arch::of_system([&*shell, &library]).ok_or("rootfs/bin/sh is no program we know")?;
 //! let options = Options { search: vec!["/usr/bin".into()], ..Options::default() };
 //! let emulation = enable(arch, &options)?; // needs root, unless the host is prepared already
 //! println!("{arch} programs run by: {}", emulation.describe());
@@ -29,31 +29,50 @@
 //! * `O`: qemu is handed the program as an open file, so programs that may be run but not read work.
 //! * `P`: the program sees the `argv[0]` it was called with. Only where kernel and qemu understand each other
 //!   about it (Linux 5.12 and qemu 6.0 or later); otherwise qemu would take it for the first argument.
-//! * `C` is left out: it would run qemu, which obeys environment variables, with the rights of setuid programs.
+//! * `C`: setuid programs, such as `sudo`, run with their rights.
+//!
+//! What the kernel starts is not the file on disk but a copy in memory with a few instructions before it (see the crate
+//! `arm-image-qemu-wrapper`): they insert the arguments of [`Start::Arguments`], and take away the environment variables
+//! that qemu obeys where a setuid program is about to run, which would otherwise let anyone make qemu misuse its rights.
+//! In a list of processes the copy bears the name `/proc/self/fd/N`. A qemu that cannot be copied so is started as it
+//! is, and then without `C`.
+//!
+//! A handler of the host's that lacks `C` is used only where none of ours can be had.
 //!
 //! # Limits of the cleanup
 //!
 //! A handler has a name but no file descriptor. [`Emulation::close`] and `Drop` unregister it; after a SIGKILL
-//! it stays, harmless, until [`stale`] finds it by its name (`arm-image-PID-STARTTIME-…`). Where `binfmt_misc` is
-//! not mounted, it is reached through a detached mount that never enters the mount table; then even the
-//! handler vanishes with the process (from Linux 6.7 on, and in maintained older kernels; seen in 6.1.176).
+//! it stays, harmless but for the memory of the copy, until [`stale`] finds it by its name
+//! (`arm-image-PID-STARTTIME-…`). Where `binfmt_misc` is not mounted, it is reached through a detached mount that never
+//! enters the mount table; then even the handler vanishes with the process (from Linux 6.7 on, and in maintained older
+//! kernels; seen in 6.1.176).
 
 mod arch;
 mod binary;
 mod elf;
+mod emulation;
 mod error;
+mod explain;
 mod format;
+mod interpreter;
+mod native;
 mod owner;
 mod registry;
+mod stale;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 pub use arch::Arch;
 pub use binary::find_binary;
+pub use emulation::Emulation;
+use emulation::Own;
 pub use error::Error;
+pub use explain::explain;
+use interpreter::Interpreter;
 use owner::Owner;
 use registry::Registry;
+pub use stale::{Stale, stale};
 
 /// Which qemu may be used, and where to look for it. The default finds none, and so allows only a native
 /// architecture or a handler that the host already has.
@@ -65,6 +84,27 @@ pub struct Options {
     pub search: Vec<PathBuf>,
 }
 
+/// How the kernel is to start qemu.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Start {
+    /// By a descriptor that the kernel holds, so that it is found from inside any image.
+    #[default]
+    Plain,
+    /// Likewise, and with these arguments of qemu's own before the program's; a handler of the host is then not used.
+    ///
+    /// Any bytes but NUL, together at most 64 KiB. The kernel has one list of handlers for all: while the
+    /// [`Emulation`] lives, programs of this architecture outside the image are run with these arguments, too. For
+    /// what concerns single programs, as the choice of the processor usually does, qemu's environment variables serve
+    /// better (`QEMU_CPU`).
+    Arguments(Vec<OsString>),
+    /// By its path, anew for each program: [`Emulation::inside`] then tells what has to be made visible inside the
+    /// image, and where.
+    ///
+    /// For a kernel before Linux 4.8, and for a host that lets nobody change its handlers, where those lack the flag
+    /// `F`. Setuid programs then run with the rights of whoever starts them.
+    Inside,
+}
+
 /// Makes programs of `arch` runnable, also inside a chroot that has no qemu.
 ///
 /// Does nothing where they run natively; uses the host's handler where it serves; else registers one, which
@@ -74,137 +114,48 @@ pub struct Options {
 /// When `binfmt_misc` cannot be reached or is switched off, no suitable qemu is found, or the kernel refuses
 /// the handler.
 pub fn enable(arch: Arch, options: &Options) -> Result<Emulation, Error> {
+    enable_with(arch, options, &Start::Plain)
+}
+
+/// As [`enable`], with a word on how qemu is to be started.
+///
+/// # Errors
+/// As [`enable`]; and when qemu cannot be given the arguments.
+pub fn enable_with(arch: Arch, options: &Options, start: &Start) -> Result<Emulation, Error> {
     if arch.runs_natively() {
-        return Ok(Emulation(Means::Native));
+        return Ok(Emulation::native());
     }
     let registry = Registry::open()?;
     registry.require_enabled()?;
-    if options.binary.is_none()
-        && let Some((name, interpreter)) = registry.serving(arch)?
-    {
-        return Ok(Emulation(Means::Host { name, interpreter }));
-    }
-    let interpreter = find_binary(arch, options)?;
-    let version = binary::version(arch, &interpreter)?;
-    let flags = binary::flags(version);
-    let (registry, name) = registry.register(arch, &Owner::current()?, &interpreter, flags)?;
-    Ok(Emulation(Means::Own(Handler { registry, name, interpreter, version })))
-}
-
-/// Programs of one architecture can be run while this lives.
-#[derive(Debug)]
-#[must_use = "dropping it ends the emulation"]
-pub struct Emulation(Means);
-
-#[derive(Debug)]
-enum Means {
-    Native,
-    Host { name: String, interpreter: PathBuf },
-    Own(Handler),
-    Closed,
-}
-
-#[derive(Debug)]
-struct Handler {
-    registry: Registry,
-    name: String,
-    interpreter: PathBuf,
-    version: Option<binary::Version>,
-}
-
-impl Emulation {
-    /// One line for the log: by what the programs are run.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match &self.0 {
-            Means::Native => "native".to_owned(),
-            Means::Host { name, interpreter } => {
-                format!("the host's handler {name} using {}", interpreter.display())
-            }
-            Means::Own(Handler { name, interpreter, version, .. }) => {
-                let version = version.map(|version| format!(" {version}")).unwrap_or_default();
-                format!("own handler {name} using {}{version}", interpreter.display())
-            }
-            Means::Closed => "closed".to_owned(),
-        }
-    }
-
-    /// The qemu on the host that runs the programs; none where they run natively.
-    #[must_use]
-    pub fn interpreter(&self) -> Option<&Path> {
-        match &self.0 {
-            Means::Host { interpreter, .. } | Means::Own(Handler { interpreter, .. }) => Some(interpreter),
-            Means::Native | Means::Closed => None,
-        }
-    }
-
-    /// Unregisters what [`enable`] registered; programs that run already go on.
-    ///
-    /// # Errors
-    /// When the kernel refuses. A handler that someone else removed meanwhile is no error.
-    pub fn close(mut self) -> Result<(), Error> {
-        self.take_down()
-    }
-
-    fn take_down(&mut self) -> Result<(), Error> {
-        match std::mem::replace(&mut self.0, Means::Closed) {
-            Means::Own(Handler { registry, name, .. }) => registry.remove(&name),
-            Means::Native | Means::Host { .. } | Means::Closed => Ok(()),
-        }
+    let own_only = options.binary.is_some() || matches!(start, Start::Arguments(_));
+    let serving = if own_only { None } else { registry.serving(arch, *start == Start::Inside)? };
+    match serving {
+        Some(serving) if serving.credentials || *start == Start::Inside => Ok(Emulation::host(serving)),
+        // Ours also runs setuid programs with their rights. Whoever cannot have it has to do without that.
+        Some(serving) => register(arch, options, start, registry).or_else(|_| Ok(Emulation::host(serving))),
+        None => register(arch, options, start, registry),
     }
 }
 
-impl Drop for Emulation {
-    fn drop(&mut self) {
-        // The last line of defence has nobody to report to; what it leaves, `stale` finds.
-        let _ = self.take_down();
-    }
-}
-
-/// Lists the handlers that an earlier process registered through this crate and did not live to remove.
-///
-/// Handlers of processes that live, or that belong to another PID namespace and so cannot be judged from
-/// here, are not among them; nor is anything that does not bear our mark. A kernel without
-/// `binfmt_misc` has none.
-///
-/// # Errors
-/// When `binfmt_misc` cannot be read: where it is not mounted, that takes root.
-pub fn stale() -> Result<Vec<Stale>, Error> {
-    let registry = match Registry::open() {
-        Err(error) if error.is_missing() => return Ok(Vec::new()),
-        other => other?,
+fn register(arch: Arch, options: &Options, start: &Start, registry: Registry) -> Result<Emulation, Error> {
+    let qemu = find_binary(arch, options)?;
+    let told = binary::told(arch, &qemu)?;
+    let interpreter = Interpreter::prepare(&qemu, told.as_ref().map(|told| told.version), start)?;
+    let (registry, name) = registry.register(arch, &Owner::current()?, &interpreter)?;
+    let arguments = match start {
+        Start::Arguments(arguments) => arguments.iter().map(|one| format!(" {}", one.display())).collect(),
+        Start::Plain | Start::Inside => String::new(),
     };
-    let current = Owner::current()?;
-    let names = registry.names()?;
-    let gone = names.into_iter().filter(|name| Owner::of(name).is_some_and(|owner| owner.is_gone(&current)));
-    gone.map(|name| Ok(Stale { registry: registry.try_clone()?, name })).collect()
+    let own = Own { registry, name, qemu, inside: *start == Start::Inside, arguments };
+    Ok(Emulation::own(own, told.map(|told| told.line)))
 }
 
-/// A handler whose process is gone.
-#[derive(Debug)]
-pub struct Stale {
-    registry: Registry,
-    name: String,
-}
-
-impl Stale {
-    /// Its name in `binfmt_misc`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Unregisters it.
-    ///
-    /// # Errors
-    /// When the kernel refuses: it takes root.
-    pub fn remove(self) -> Result<(), Error> {
-        self.registry.remove(&self.name)
-    }
-}
-
-impl fmt::Display for Stale {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.name)
+/// What fuzzing reaches beside the public API.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads how a program is linked.
+    pub fn linkage(bytes: &[u8]) {
+        let _ = crate::elf::linkage(bytes);
     }
 }

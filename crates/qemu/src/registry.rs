@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, FsWord, Mode, OFlags, fstatfs, open, openat};
 use rustix::io::Errno;
@@ -11,6 +12,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 
 use crate::elf::Linkage;
 use crate::format::{Handler, register_line};
+use crate::interpreter::Interpreter;
 use crate::owner::Owner;
 use crate::{Arch, Error, binary};
 
@@ -80,11 +82,12 @@ impl Registry {
         Ok(names)
     }
 
-    /// The host's handler that runs all programs of `arch` inside a chroot, with its interpreter.
+    /// The host's handler that runs all programs of `arch` inside a chroot; or, where qemu will be made visible there,
+    /// one that would then.
     ///
     /// Which of several wins is not shown by the kernel, so all that would take such programs must serve.
-    pub(crate) fn serving(&self, arch: Arch) -> Result<Option<(String, PathBuf)>, Error> {
-        let mut found = None;
+    pub(crate) fn serving(&self, arch: Arch, visible: bool) -> Result<Option<Serving>, Error> {
+        let mut found: Option<Serving> = None;
         for name in self.names()? {
             let text = match self.read(&name) {
                 Ok(text) => text,
@@ -96,12 +99,29 @@ impl Registry {
             if !handler.takes_any(arch) {
                 continue;
             }
+            let opened = handler.flags.contains('F');
             // A handler of another run of ours goes when that run ends: never build on it. It may win now; the
             // host's own handler will be in force again afterwards, but nobody knows when.
-            if Owner::marked(&name) || !handler.takes_all(arch) || !works_in_chroot(&handler) {
+            if Owner::marked(&name)
+                || !handler.takes_all(arch)
+                || !(opened || visible)
+                || !finds_all(&handler.interpreter, opened)
+                // Two that lack F would need two places.
+                || !opened && found.as_ref().is_some_and(|other| !other.opened)
+            {
                 return Ok(None);
             }
-            found = Some((name, handler.interpreter));
+            let credentials = handler.flags.contains('C');
+            let mut serving = Serving { name, interpreter: handler.interpreter, opened, credentials };
+            if let Some(other) = found {
+                // Either may win.
+                let both = serving.credentials && other.credentials;
+                if !other.opened {
+                    serving = other;
+                }
+                serving.credentials = both;
+            }
+            found = Some(serving);
         }
         Ok(found)
     }
@@ -111,33 +131,27 @@ impl Registry {
         self,
         arch: Arch,
         owner: &Owner,
-        interpreter: &Path,
-        flags: &str,
+        interpreter: &Interpreter,
     ) -> Result<(Registry, String), Error> {
-        match self.try_register(arch, owner, interpreter, flags) {
+        match self.try_register(arch, owner, interpreter) {
             // Root of a user namespace may not write to the host's register, but since Linux 6.7 has one of its own.
             Err(error @ Error::Register { .. }) if error.hint().is_some() => {
                 let Ok(own) = Registry::detached() else { return Err(error) };
-                let name = own.try_register(arch, owner, interpreter, flags)?;
+                let name = own.try_register(arch, owner, interpreter)?;
                 Ok((own, name))
             }
             result => result.map(|name| (self, name)),
         }
     }
 
-    fn try_register(
-        &self,
-        arch: Arch,
-        owner: &Owner,
-        interpreter: &Path,
-        flags: &str,
-    ) -> Result<String, Error> {
+    fn try_register(&self, arch: Arch, owner: &Owner, interpreter: &Interpreter) -> Result<String, Error> {
+        let deadline = Instant::now() + Duration::from_secs(2);
         let mut count = 1_u32;
         loop {
             // One process may emulate the same architecture several times at once.
             let what = if count == 1 { arch.to_string() } else { format!("{arch}-{count}") };
             let name = owner.name(&what);
-            let result = match register_line(&name, arch, interpreter, flags) {
+            let result = match register_line(&name, arch, &interpreter.path(), interpreter.flags) {
                 Some(line) => self.write("register", &line),
                 None => Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
@@ -147,8 +161,15 @@ impl Registry {
             match result {
                 Ok(()) => return Ok(name),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => count = count.saturating_add(1),
+                // Another thread of the embedder that forked while we wrote the file in memory has a copy of the
+                // descriptor until it executes its program.
+                Err(error)
+                    if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 Err(source) => {
-                    return Err(Error::Register { name, interpreter: interpreter.to_owned(), source });
+                    return Err(Error::Register { name, interpreter: interpreter.qemu.clone(), source });
                 }
             }
         }
@@ -179,14 +200,22 @@ impl Registry {
     }
 }
 
-/// Whether the interpreter is found from inside an image, and finds all it needs there.
-fn works_in_chroot(handler: &Handler) -> bool {
-    if !handler.flags.contains('F') {
-        return false;
-    }
-    match binary::linkage(&handler.interpreter) {
+/// A handler of the host that serves.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) name: String,
+    pub(crate) interpreter: PathBuf,
+    /// Whether the kernel holds the interpreter open (`F`), so that it is found from everywhere.
+    pub(crate) opened: bool,
+    /// Whether setuid programs get their rights (`C`).
+    pub(crate) credentials: bool,
+}
+
+/// Whether the interpreter finds all that it needs inside an image.
+fn finds_all(interpreter: &Path, opened: bool) -> bool {
+    match binary::linkage(interpreter) {
         Ok(linkage) => linkage == Some(Linkage::Static),
         // A container registered it from its own files: such interpreters are always static, or useless to it too.
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Err(error) => opened && error.kind() == io::ErrorKind::NotFound,
     }
 }

@@ -106,6 +106,38 @@ fn parents_come_first_and_the_later_of_two_counts() {
 }
 
 #[test]
+fn only_options_that_choose_what_is_seen_are_kept() {
+    let text = "UUID=ab / btrfs defaults,noatime,compress=zstd,subvol=@,x-systemd.device-timeout=0 0 0\n\
+                UUID=ab /home btrfs rw,subvolid=256,subvol=/@home,nofail 0 0\n\
+                UUID=ab /my\\040data btrfs subvol=my\\040data\n\
+                UUID=cd /boot vfat ro,umask=0077,_netdev,x-mount.mkdir 0 2\n";
+    let candidates =
+        [Candidate { uuid: Some("AB"), ..numbered(2) }, Candidate { uuid: Some("cd"), ..numbered(1) }];
+    let mount = |number, target: &str, options: &[&str]| Mount {
+        number,
+        target: target.into(),
+        options: options.iter().map(|&option| option.to_owned()).collect(),
+    };
+    let expected = [
+        mount(2, "/", &["subvol=@"]),
+        mount(2, "/home", &["subvolid=256", "subvol=/@home"]),
+        mount(2, "/my data", &["subvol=my data"]),
+        mount(1, "/boot", &[]),
+    ];
+    assert_eq!(super::mounts(&parse(text), &candidates), expected);
+    assert_eq!(resolve(&parse(text), &candidates), [(1, "/boot".into())]);
+}
+
+#[test]
+fn what_is_not_of_the_image_names_no_partition() {
+    let text = "tmpfs /tmp tmpfs nosuid 0 0\nproc /proc proc defaults\n192.168.0.2:/srv /srv nfs4 _netdev\n\
+                //server/share /mnt cifs guest\nsshfs#me@host: /far fuse\nhost:/vol /vol glusterfs\n\
+                overlay /var overlay lowerdir=/a\n/swapfile none swap sw\n/dev/zram0 none swap sw\n\
+                /dev/mapper/vg-root / ext4\n/dev/sdb1 /data ext4\n/dev/mmcblk0p1 /a\\000b vfat\n";
+    assert_eq!(mounts(text, &[numbered(1), numbered(2)]), []);
+}
+
+#[test]
 fn a_partition_with_nothing_known_is_named_by_nothing() {
     assert_eq!(mounts("UUID= / ext4 defaults\nLABEL= /x ext4 defaults", &[numbered(1)]), []);
 }

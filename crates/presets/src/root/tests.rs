@@ -15,13 +15,15 @@ const SIZE: u64 = 4 << 20;
 fn image(features: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
-    for name in ["etc", "usr/bin", "usr/lib", "loop"] {
+    for name in ["etc", "usr/bin", "usr/lib/arm-linux-gnueabihf", "loop"] {
         fs::create_dir_all(root.join(name)).unwrap();
     }
     fs::write(root.join("usr/lib/os-release"), "ID=debian\nVERSION_ID=\"12\"\n").unwrap();
     fs::write(root.join("usr/bin/dash"), vec![0x7f; 100_000]).unwrap();
     fs::write(root.join("etc/fstab"), "LABEL=writable / ext4 defaults 0 1\n").unwrap();
     symlink("../usr/lib/os-release", root.join("etc/os-release")).unwrap();
+    fs::write(root.join("usr/lib/arm-linux-gnueabihf/libc.so.6"), "the library").unwrap();
+    symlink("usr/lib", root.join("lib")).unwrap();
     symlink("usr/bin", root.join("bin")).unwrap();
     symlink("/bin/dash", root.join("usr/bin/sh")).unwrap();
     symlink("../../../../../../etc/fstab", root.join("etc/escape")).unwrap();
@@ -51,6 +53,7 @@ fn what_an_image_says_of_itself_is_read() {
     assert_eq!(root.os_release().unwrap(), Some(OsRelease::parse("ID=debian\nVERSION_ID=12")));
     assert_eq!(root.fstab().unwrap(), fstab::parse("LABEL=writable / ext4 defaults 0 1"));
     assert_eq!(root.shell().unwrap(), Some(vec![0x7f; 100_000]), "through two symlinks, one absolute");
+    assert_eq!(root.libc().unwrap().as_deref(), Some(b"the library".as_slice()));
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn a_file_system_that_reaches_beyond_its_partition_is_refused() {
 /// Everything a caller may ask; the answers do not matter.
 fn ask_everything(image: Vec<u8>) {
     if let Ok(root) = open(image) {
-        let _ = (root.os_release(), root.fstab(), root.shell());
+        let _ = (root.os_release(), root.fstab(), root.shell(), root.libc());
         let _ = (root.exists("/long"), root.read("/loop/a", 10), root.read("/etc/escape", 1 << 20));
     }
 }

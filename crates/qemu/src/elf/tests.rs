@@ -62,12 +62,19 @@ fn what_is_no_program_of_ours_is_none() {
 }
 
 #[test]
-fn the_attributes_tell_version_6_from_7() {
+fn the_attributes_tell_versions_5_6_and_7() {
     // Tag_CPU_name (a string), then Tag_CPU_arch.
     let with_name = |version| [b"\x05ARM1176\0\x06".as_slice(), &[version]].concat();
-    for (version, expected) in
-        [(1, Arch::Armv6), (6, Arch::Armv6), (9, Arch::Armv6), (10, Arch::Armv7), (14, Arch::Armv7)]
-    {
+    for (version, expected) in [
+        (1, Arch::Armv5),
+        (4, Arch::Armv5),
+        (5, Arch::Armv5),
+        (6, Arch::Armv6),
+        (9, Arch::Armv6),
+        (10, Arch::Armv7),
+        (11, Arch::Armv6),
+        (14, Arch::Armv7),
+    ] {
         assert_eq!(arch(&arm_with(&[6, version])), Some(expected));
         assert_eq!(arch(&arm_with(&with_name(version))), Some(expected));
     }
@@ -76,6 +83,55 @@ fn the_attributes_tell_version_6_from_7() {
     assert_eq!(arch(&arm_with(b"\x08\x01")), Some(Arch::Armv7), "no Tag_CPU_arch");
     let whole = arm_with(&[6, 6]);
     assert_eq!(arch(&whole[..whole.len() - 1]), Some(Arch::Armv7), "the section is cut off");
+}
+
+#[test]
+fn attributes_of_real_linkers_are_read() {
+    // The whole section, by LLVM for its targets armv5te, arm (version 6) and armv7, and by binutils for Debian's armhf.
+    let sections: [(&[u8], u64); 4] = [
+        (
+            b"A3\0\0\0aeabi\0\x01)\0\0\0C2.09\0\x06\x04\x08\x01\x09\x01\x0e\0\x0f\x01\x10\x01\x11\x02\x14\x01\x15\x01\x17\
+              \x03\x18\x01\x19\x01\x1e\x05\x22\0&\x01",
+            4,
+        ),
+        (
+            b"A7\0\0\0aeabi\0\x01-\0\0\0C2.09\0\x06\x06\x08\x01\x09\x01\x0a\x02\x0e\0\x0f\x01\x10\x01\x11\x02\x14\x01\
+              \x15\x01\x17\x03\x18\x01\x19\x01\x1c\x01\x1e\x05\x22\0&\x01",
+            6,
+        ),
+        (
+            b"A9\0\0\0aeabi\0\x01/\0\0\0C2.09\0\x06\x0a\x07A\x08\x01\x09\x02\x0a\x03\x0e\0\x0f\x01\x10\x01\x11\x02\
+              \x14\x01\x15\x01\x17\x03\x18\x01\x19\x01\x1c\x01\x1e\x05\x22\x01&\x01",
+            10,
+        ),
+        (
+            b"A4\0\0\0aeabi\0\x01*\0\0\0\x057-A\0\x06\x0a\x07A\x08\x01\x09\x02\x0a\x03\x0c\x01\x12\x04\x13\x01\x14\x01\
+              \x15\x01\x17\x03\x18\x01\x19\x01\x1a\x02\x1c\x01\x22\x01",
+            10,
+        ),
+    ];
+    for (section, version) in sections {
+        assert_eq!(cpu_arch(section), Some(version));
+    }
+}
+
+#[test]
+fn a_system_is_told_by_the_first_that_says_it_in_full() {
+    let (silent, six, seven) = (header(1, KIND_SHARED, 40), arm_with(&[6, 6]), arm_with(&[6, 10]));
+    let (arm64, text) = (header(2, KIND_SHARED, 183), b"#!/bin/sh\n".to_vec());
+    for (files, expected) in [
+        (vec![&six, &seven], Some(Arch::Armv6)),
+        (vec![&seven, &six], Some(Arch::Armv7)),
+        (vec![&silent, &six], Some(Arch::Armv6)),
+        (vec![&silent, &arm64, &six], Some(Arch::Armv6)),
+        (vec![&silent, &silent], Some(Arch::Armv7)),
+        (vec![&silent], Some(Arch::Armv7)),
+        (vec![&text, &arm64, &six], Some(Arch::Arm64)),
+        (vec![&text], None),
+        (vec![], None),
+    ] {
+        assert_eq!(Arch::of_system(files.into_iter().map(Vec::as_slice)), expected);
+    }
 }
 
 #[test]
@@ -112,7 +168,7 @@ proptest! {
 
     #[test]
     fn random_attributes_never_panic(attributes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        prop_assert!(matches!(arch(&arm_with(&attributes)), Some(Arch::Armv6 | Arch::Armv7)));
+        prop_assert!(matches!(arch(&arm_with(&attributes)), Some(Arch::Armv5 | Arch::Armv6 | Arch::Armv7)));
     }
 
     #[test]
