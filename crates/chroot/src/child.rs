@@ -3,6 +3,7 @@
 //! The parent may have other threads, so whatever lock they held is held for ever in here: nothing is
 //! allocated, nothing panics, only system calls are made. All memory was prepared before.
 
+use crate::{capabilities, seccomp};
 use rustix::fd::BorrowedFd;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -27,10 +28,11 @@ pub(crate) enum Step {
     Directory,
     Descriptors,
     Fork,
+    Capabilities,
 }
 
 /// The steps in their order, as verbs with their objects.
-pub(crate) const STEPS: [&str; 8] = [
+pub(crate) const STEPS: [&str; 9] = [
     "enter the image's mount namespace",
     "enter the image's root directory",
     "unshare namespaces",
@@ -39,6 +41,7 @@ pub(crate) const STEPS: [&str; 8] = [
     "enter the working directory",
     "set up descriptors",
     "fork",
+    "give up capabilities",
 ];
 /// Report: the program could not be executed.
 pub(crate) const EXECUTE: u32 = 100;
@@ -50,7 +53,7 @@ pub(crate) const REPORT_SIZE: usize = 8;
 
 /// Everything the child needs, made before the fork.
 #[derive(Debug)]
-pub(crate) struct Launch {
+pub(crate) struct Launch<'a> {
     pub(crate) namespace: RawFd,
     pub(crate) root: RawFd,
     /// The program's stdin, stdout and stderr; `None` leaves the caller's. None of them is below 10.
@@ -59,6 +62,7 @@ pub(crate) struct Launch {
     pub(crate) report: RawFd,
     pub(crate) report_reader: RawFd,
     pub(crate) directory: CString,
+    pub(crate) hostname: CString,
     /// What to try to execute, in this order.
     pub(crate) programs: Vec<CString>,
     /// Null-terminated, pointing into memory that lives as long as this.
@@ -67,6 +71,8 @@ pub(crate) struct Launch {
     /// Whether the program becomes the foreground group of the terminal on stdin.
     pub(crate) foreground: bool,
     pub(crate) personality32: bool,
+    /// Of system calls, as [`seccomp::program`] makes it.
+    pub(crate) filter: &'a [libc::sock_filter],
 }
 
 /// Process 1 of the new PID namespace: makes the surroundings, starts the program, collects every orphan,
@@ -74,7 +80,7 @@ pub(crate) struct Launch {
 ///
 /// `extern "C"` so that a panic, which there must not be, aborts instead of running the parent's code.
 #[expect(unsafe_code, reason = "system calls between fork and exec")]
-pub(crate) extern "C" fn supervise(launch: &Launch) -> ! {
+pub(crate) extern "C" fn supervise(launch: &Launch<'_>) -> ! {
     // SAFETY: plain system calls on descriptors and prepared, null-terminated memory of `launch`, which
     // this process has a copy of; no other thread exists in it.
     unsafe {
@@ -125,7 +131,7 @@ type Failure = (Step, c_int);
 
 /// Moves this process into the image and arranges its descriptors.
 #[expect(unsafe_code, reason = "system calls between fork and exec")]
-unsafe fn surround(launch: &Launch) -> Result<(), Failure> {
+unsafe fn surround(launch: &Launch<'_>) -> Result<(), Failure> {
     let check = |step: Step, result: c_int| if result < 0 { Err((step, errno())) } else { Ok(()) };
     let map = |step: Step| move |error: rustix::io::Errno| (step, error.raw_os_error());
     // SAFETY: as in `supervise`.
@@ -143,10 +149,13 @@ unsafe fn surround(launch: &Launch) -> Result<(), Failure> {
         for path in [c"/proc/sys", c"/proc/sysrq-trigger"] {
             protect(path, harmless).map_err(map(Step::Protect))?;
         }
+        let hostname = launch.hostname.to_bytes();
+        check(Step::Unshare, libc::sethostname(hostname.as_ptr().cast(), hostname.len()))?;
         if launch.personality32 {
             libc::personality(PER_LINUX32);
         }
         libc::umask(0o022);
+        capabilities::renounce().map_err(map(Step::Capabilities))?;
         check(Step::Directory, libc::chdir(launch.directory.as_ptr()))?;
         if let Some(streams) = launch.streams {
             for (target, stream) in (0..).zip(streams) {
@@ -170,7 +179,7 @@ fn protect(path: &CStr, flags: MountFlags) -> rustix::io::Result<()> {
 
 /// Becomes the program.
 #[expect(unsafe_code, reason = "system calls between fork and exec")]
-unsafe fn execute(launch: &Launch) -> ! {
+unsafe fn execute(launch: &Launch<'_>) -> ! {
     // SAFETY: as in `supervise`; a zeroed sigaction is SIG_DFL without flags.
     unsafe {
         if launch.foreground {
@@ -185,6 +194,9 @@ unsafe fn execute(launch: &Launch) -> ! {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
+        // It saves time, and keeps from mishaps what is root anyway: a kernel or container that will not have it does
+        // without.
+        let _ = seccomp::install(launch.filter);
         // As execvp searches: what cannot be entered or found is passed over, but a refusal is remembered.
         let mut refusal = libc::ENOENT;
         for program in &launch.programs {

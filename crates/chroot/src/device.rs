@@ -5,14 +5,14 @@
 
 use crate::Error;
 use crate::files;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, mount_remount, move_mount, open_tree,
 };
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Why a file system would not be mounted.
@@ -74,7 +74,7 @@ pub(crate) fn attach(mount: BorrowedFd<'_>, at: BorrowedFd<'_>) -> io::Result<()
 }
 
 /// A detached second mount of the file or directory at `path`: a bind mount without a place.
-pub(crate) fn bound(at: BorrowedFd<'_>, path: &str) -> io::Result<OwnedFd> {
+pub(crate) fn bound(at: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(at, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?)
 }
 
@@ -153,20 +153,43 @@ pub(crate) fn fill(dev: BorrowedFd<'_>) -> Result<(), Error> {
             let pts = detached("devpts", None, &options, attributes).map_err(|refusal| refusal.source)?;
             attach(pts.as_fd(), at.as_fd())
         })
-        .map_err(|source| Error::Device { name: "pts", source })
+        .map_err(|source| Error::Device { name: "pts", source })?;
+    // From here on a node that a program makes there is a name and nothing more: dmsetup, for one, makes its own.
+    restrict(dev, MountFlags::NODEV).map_err(|source| Error::Device { name: "", source })
 }
 
-/// Makes one device node, or binds the host's where this process may not make any (in a container).
+/// Adds `flags` to those of an attached mount.
+pub(crate) fn restrict(mount: BorrowedFd<'_>, flags: MountFlags) -> io::Result<()> {
+    // The kernel replaces all flags, so those that are there are said again.
+    let now = rustix::fs::fstatvfs(mount)?.f_flag;
+    let kept = [
+        (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+    ];
+    let kept = kept.into_iter().filter(|(said, _)| now.contains(*said)).map(|(_, flag)| flag);
+    let flags = kept.fold(flags | MountFlags::BIND, |flags, flag| flags | flag);
+    // The image covers the host's root only for lookups from inside, so this is the host's /proc.
+    let path = format!("/proc/self/fd/{}", mount.as_raw_fd());
+    Ok(mount_remount(path, flags, c"")?)
+}
+
+/// Makes one device node, or takes the host's where this process may not make any (in a container), and binds it to
+/// its name: only such a bind can be opened once `/dev` itself has no devices.
 fn node(dev: BorrowedFd<'_>, name: &str, major: u32, minor: u32) -> io::Result<()> {
     let mode = Mode::from_raw_mode(0o666);
     match rustix::fs::mknodat(dev, name, FileType::CharacterDevice, mode, rustix::fs::makedev(major, minor)) {
         Ok(()) => {
             // mknodat has obeyed the umask.
-            Ok(rustix::fs::chmodat(dev, name, mode, rustix::fs::AtFlags::empty())?)
+            rustix::fs::chmodat(dev, name, mode, rustix::fs::AtFlags::empty())?;
+            let node = bound(dev, Path::new(name))?;
+            let place = rustix::fs::openat(dev, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            attach(node.as_fd(), place.as_fd())
         }
         Err(Errno::PERM) => {
             // The image covers the host's root only for lookups from inside, so this is still the host's /dev.
-            let host = bound(rustix::fs::CWD, &format!("/dev/{name}"))?;
+            let host = bound(rustix::fs::CWD, &Path::new("/dev").join(name))?;
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let place = rustix::fs::openat(dev, name, flags | OFlags::WRONLY, mode)?;
             attach(host.as_fd(), place.as_fd())

@@ -1,9 +1,11 @@
-//! What can go wrong, and what the user can do about it.
+//! What can go wrong.
+
+mod advice;
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 /// A failure to mount, to run, or to move files, with the object it befell.
 #[non_exhaustive]
@@ -80,6 +82,35 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A file of the image that would do harm while it is mounted could not be covered.
+    #[error("failed to cover `{path}` in the image")]
+    Cover {
+        /// The file in the image.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Something was changed in the image only while it was mounted, and could not be changed back.
+    #[error("failed to restore `{path}` in the image")]
+    Restore {
+        /// The file in the image, links followed.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A file or directory of the host could not be shown in the image.
+    #[error("failed to bind `{path}` to `{target}` in the image")]
+    Bind {
+        /// The path on the host.
+        path: PathBuf,
+        /// The place in the image.
+        target: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// A file system would not write back what it holds.
     #[error("failed to write `{target}` back to its device")]
     Sync {
@@ -106,12 +137,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The kernel would not execute the program.
+    /// The kernel cannot execute the program, though it is there and allowed to.
     #[error("failed to execute `{program}` in the image")]
     Execute {
         /// The program.
         program: String,
-        /// The kernel's answer: not found, no permission, or not a format this machine can run.
+        /// The kernel's answer.
         #[source]
         source: io::Error,
     },
@@ -130,6 +161,43 @@ pub enum Error {
         status: ExitStatus,
         /// The last lines of its stderr, oldest first.
         stderr_tail: Vec<String>,
+    },
+    /// A provisioner took longer than it may.
+    #[error("`{step}` took longer than {limit:?}")]
+    TimedOut {
+        /// What the step does.
+        step: String,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// An [`execute_command`](crate::Scripts::execute_command) cannot be filled in.
+    #[error("`{template}` cannot run a script: {reason}")]
+    ExecuteCommand {
+        /// The template.
+        template: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The image does not know a user or group.
+    #[error("nothing can be given to `{owner}` in the image: {reason}")]
+    Owner {
+        /// The user, and the group after a colon where one was named.
+        owner: String,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// The owner of a file, directory or link of the image could not be changed.
+    #[error("failed to give `{path}` in the image to {user}:{group}")]
+    Own {
+        /// The path inside the image.
+        path: PathBuf,
+        /// The number of the user.
+        user: u32,
+        /// The number of the group.
+        group: u32,
+        /// The cause.
+        #[source]
+        source: io::Error,
     },
     /// A file, directory or link could not be made in the image.
     #[error("failed to create `{path}` in the image")]
@@ -167,10 +235,19 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A file or directory on the host could not be written.
+    #[error("failed to write `{path}`")]
+    Destination {
+        /// The path on the host.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// A device node, socket or pipe stands in a tree that is to be copied.
     #[error("`{path}` is neither file, directory nor symbolic link")]
     Special {
-        /// The path on the host.
+        /// The path where it is copied from.
         path: PathBuf,
     },
     /// Another implementation of [`ChrootRunner`](crate::ChrootRunner) failed in a way of its own.
@@ -187,72 +264,4 @@ pub enum Error {
     /// The tick asked to stop; what was running is gone.
     #[error("cancelled")]
     Cancelled,
-}
-
-impl Error {
-    /// What the user can do about it, where something is known.
-    pub fn hint(&self) -> Option<String> {
-        use io::ErrorKind::{NotFound, PermissionDenied};
-        let hint = match self {
-            Error::NoRoot => "name the partition that holds the root file system".into(),
-            Error::Namespace { source, .. } if source.kind() == PermissionDenied => {
-                "mounting takes root (CAP_SYS_ADMIN)".into()
-            }
-            Error::Mount { kind, source, .. } if source.raw_os_error() == Some(libc::ENODEV) => {
-                format!("this kernel has no {kind}; try `modprobe {kind}`")
-            }
-            Error::Mount { source, .. } if source.kind() == PermissionDenied => {
-                "mounting takes root (CAP_SYS_ADMIN), and writing a device that is not read-only".into()
-            }
-            Error::Mount { said: Some(said), .. } => format!("the kernel said: {said}"),
-            Error::Mount { .. } => "the last lines of `dmesg` may say more".into(),
-            Error::MountPoint { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                "the image's root file system is read-only and lacks this directory".into()
-            }
-            Error::ResolvConfSource { .. } => "name another file, or turn the option off".into(),
-            Error::Busy { .. } => "a file of the image is still open, or the device is mounted elsewhere".into(),
-            Error::Execute { source, .. } => match source.raw_os_error() {
-                Some(libc::ENOEXEC) => "the program is for another processor: emulation (a binfmt_misc \
-                     handler for it) must be enabled first"
-                    .into(),
-                Some(libc::EACCES) => "the file is not executable".into(),
-                _ if source.kind() == NotFound => {
-                    "the program, the interpreter its first line names, or its dynamic loader is not in the image"
-                        .into()
-                }
-                _ => return None,
-            },
-            Error::Vanished { .. } => "the kernel may have run out of memory: see `dmesg`".into(),
-            Error::Failed { status, .. } => match status.signal() {
-                Some(libc::SIGSEGV | libc::SIGILL | libc::SIGBUS) => {
-                    "under emulation this is often a fault of the emulator: try another version of qemu".into()
-                }
-                Some(libc::SIGKILL) => "the kernel may have run out of memory: see `dmesg`".into(),
-                _ => return None,
-            },
-            Error::Runner { hint, .. } => return hint.clone(),
-            _ => return None,
-        };
-        Some(hint)
-    }
-
-    /// The exit code of the command that failed, 128 + the signal's number if one ended it.
-    ///
-    /// `None` for every other error.
-    pub fn code(&self) -> Option<i32> {
-        match self {
-            Error::Failed { status, .. } => {
-                status.code().or_else(|| status.signal().map(|signal| 128 + signal))
-            }
-            _ => None,
-        }
-    }
-
-    /// The last lines that the failed command wrote to stderr, oldest first; empty for every other error.
-    pub fn stderr_tail(&self) -> &[String] {
-        match self {
-            Error::Failed { stderr_tail, .. } => stderr_tail,
-            _ => &[],
-        }
-    }
 }

@@ -3,13 +3,13 @@
 //! Every lookup goes through `openat2` with `RESOLVE_IN_ROOT`; what is then made or removed is a
 //! single name in a directory that is already open.
 
-use crate::Node;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid};
+use crate::{Entry, EntryKind, Node};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -149,6 +149,56 @@ pub(crate) fn is_directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<bool
             _ => Err(error),
         },
     }
+}
+
+/// Lists a directory; see [`ChrootRunner::list`](crate::ChrootRunner::list).
+pub(crate) fn list(root: BorrowedFd<'_>, path: &Path) -> io::Result<Vec<Entry>> {
+    let directory = open(root, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut entries = Vec::new();
+    for entry in Dir::read_from(&directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let stat = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => EntryKind::Directory,
+            FileType::RegularFile => EntryKind::File,
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&directory, name, Vec::new())?;
+                EntryKind::Link(OsString::from_vec(target.into_bytes()).into())
+            }
+            _ => EntryKind::Special,
+        };
+        let name = OsString::from_vec(name.to_bytes().to_vec());
+        entries.push(Entry { name, kind, mode: stat.st_mode & 0o7777 });
+    }
+    Ok(entries)
+}
+
+/// Changes the owner; see [`ChrootRunner::own`](crate::ChrootRunner::own).
+pub(crate) fn give(root: BorrowedFd<'_>, path: &Path, user: u32, group: u32) -> io::Result<()> {
+    let place = open(root, path, OFlags::PATH | OFlags::NOFOLLOW)?;
+    let stat = rustix::fs::fstat(&place)?;
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+    rustix::fs::chownat(&place, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+        return Ok(());
+    }
+    // The kernel has taken setuid and setgid away. What is only a place has no fchmod, but a path under /proc.
+    let place = format!("/proc/self/fd/{}", place.as_raw_fd());
+    Ok(rustix::fs::chmod(place, Mode::from_raw_mode(stat.st_mode & 0o7777))?)
+}
+
+/// Gives a file or link (not what it points to) another name, in the place of whatever file had that name.
+pub(crate) fn rename(root: BorrowedFd<'_>, from: &Path, to: &Path) -> io::Result<()> {
+    let place = |path| {
+        let (parent, name) = split(path)?;
+        io::Result::Ok((open(root, parent, OFlags::PATH | OFlags::DIRECTORY)?, name))
+    };
+    let ((from, old), (to, new)) = (place(from)?, place(to)?);
+    Ok(rustix::fs::renameat(from, old, to, new)?)
 }
 
 /// Removes a file, a link (not what it points to) or an empty directory.

@@ -1,10 +1,11 @@
 //! A [`Root`] is an image's file systems mounted as one tree that only this process can see.
 //!
 //! Programs run in it as if the image had been started: with a `/dev`, `/proc`, `/sys`, `/run` and
-//! `/tmp` of their own, and with the host's name servers. Nothing else of the host is there.
+//! `/tmp` of their own, and with the host's name servers. Nothing else of the host is there, no service is
+//! started, and nothing waits for the disk; [`Root::builder`] can be told otherwise.
 //!
 //! ```no_run
-//! use arm_image_chroot::{ChrootRunner, Command, Mount, Options, Output, Root};
+//! use arm_image_chroot::{ChrootRunner, Command, Mount, Output, Root};
 //! use std::ops::ControlFlow;
 //! use std::path::Path;
 //!
@@ -12,7 +13,7 @@
 //!     Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into() },
 //!     Mount { device: Path::new("/dev/dm-0"), target: "/boot/firmware".into(), kind: "vfat".into() },
 //! ];
-//! let mut root = Root::mount(&mounts, &Options::default())?;
+//! let mut root = Root::builder().mount(&mounts)?;
 //! let status = root.run(&Command::new(["cat", "/etc/os-release"]), &mut |output| {
 //!     if let Output::Stdout(line) = output {
 //!         println!("{}", String::from_utf8_lossy(line));
@@ -38,34 +39,53 @@
 //! * `Root` borrows the device paths, so what owns a device cannot be dropped before it:
 //!
 //! ```compile_fail,E0505
-//! # use arm_image_chroot::{Mount, Options, Root};
+//! # use arm_image_chroot::{Mount, Root};
 //! # use std::path::PathBuf;
 //! let device = PathBuf::from("/dev/dm-1"); // stands for whatever maps the partition
-//! let root = Root::mount(
-//!     &[Mount { device: &device, target: "/".into(), kind: "ext4".into() }],
-//!     &Options::default(),
-//! )?;
+//! let mounts = [Mount { device: &device, target: "/".into(), kind: "ext4".into() }];
+//! let root = Root::builder().mount(&mounts)?;
 //! drop(device); // error: cannot move out of `device` because it is borrowed
 //! root.close()?;
 //! # Ok::<(), arm_image_chroot::Error>(())
 //! ```
 //!
+//! # What the image's programs cannot do
+//!
+//! The limit first: they are root and may mount, as installing packages can take that. A program that sets out to
+//! find a way to the host's disks, such as a `devtmpfs` of its own, finds one; strangers' images belong in a
+//! virtual machine. Whatever does not set out for it finds none:
+//!
+//! * `/dev` has no disk, no node that is made there can be opened, and a node of a block device cannot be made at
+//!   all (`EPERM`; where the kernel has seccomp filters).
+//! * The kernel's settings are read-only, and its modules, clock, log, power, raw hardware and network
+//!   configuration are out of reach: the capabilities for them are given up.
+//! * Links in the image, mount points and `/etc/resolv.conf` among them, are followed inside it.
+//!
 //! Linux 5.9 or later, with `CAP_SYS_ADMIN`; `/proc` must be mounted.
 
+mod bind;
+mod builder;
+mod capabilities;
 mod child;
+mod cover;
 mod device;
 mod error;
 mod files;
+mod hostname;
 mod lines;
 mod namespace;
 mod provision;
 mod resolv;
+mod seccomp;
 mod spawn;
+mod tree;
 mod words;
 
+pub use bind::Bind;
+pub use builder::Builder;
 pub use error::Error;
 pub use namespace::Root;
-pub use provision::{Copy, Provisioner, Script, Shell};
+pub use provision::{Copy, Download, Owner, Paced, Provisioner, Script, Scripts, Shell, Source, Upload};
 pub use resolv::ResolvConf;
 
 use std::ffi::OsString;
@@ -173,16 +193,43 @@ impl std::fmt::Debug for Node<'_> {
     }
 }
 
+/// One name in a directory of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub name: OsString,
+    /// What it names.
+    pub kind: EntryKind,
+    /// The permission bits (0 to 0o7777).
+    pub mode: u32,
+}
+
+/// What an [`Entry`] names; a link is not followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link to this target.
+    Link(PathBuf),
+    /// A device node, socket or pipe.
+    Special,
+}
+
 /// Something that runs commands inside an image and moves files in and out: [`Root`], or a far end of a pipe.
 ///
 /// Paths are the image's own: `/` is its root, and no link in it leads outside.
 pub trait ChrootRunner {
     /// Runs `command` to its end and kills whatever it left running.
     ///
+    /// A program that is missing ends with 127, and one that is not executable with 126, after a line of
+    /// stderr that says so.
+    ///
     /// # Errors
     ///
-    /// [`Error::Execute`] if the program cannot be executed, [`Error::Start`] if its surroundings cannot
-    /// be made, [`Error::Cancelled`] after a `Break`. A command that fails is an `Ok` with its status.
+    /// [`Error::Execute`] if the program is not one for this machine, [`Error::Start`] if its surroundings
+    /// cannot be made, [`Error::Cancelled`] after a `Break`. A command that fails is an `Ok` with its status.
     fn run(&mut self, command: &Command, tick: OutputTick<'_>) -> Result<ExitStatus, Error>;
 
     /// Makes `node` at `path`, owned by root, with the permission bits `mode` (0 to 0o7777; a link has none).
@@ -208,6 +255,27 @@ pub trait ChrootRunner {
     ///
     /// [`Error::Read`] if that cannot be told; that there is nothing is a `false`
     fn is_directory(&mut self, path: &Path) -> Result<bool, Error>;
+
+    /// What is in the directory at `path`, in no order, without `.` and `..`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`]; a runner that cannot list says [`Unsupported`](std::io::ErrorKind::Unsupported) in it
+    fn list(&mut self, path: &Path) -> Result<Vec<Entry>, Error> {
+        Err(Error::Read { path: path.into(), source: std::io::ErrorKind::Unsupported.into() })
+    }
+
+    /// Gives the file, directory or link (not its target) at `path` to the user and the group with these numbers.
+    ///
+    /// Its permission bits stay, setuid and setgid among them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Own`]; a runner that cannot do it says [`Unsupported`](std::io::ErrorKind::Unsupported) in it
+    fn own(&mut self, path: &Path, user: u32, group: u32) -> Result<(), Error> {
+        let source = std::io::ErrorKind::Unsupported.into();
+        Err(Error::Own { path: path.into(), user, group, source })
+    }
 
     /// Removes the file, link (not its target) or empty directory at `path`.
     ///

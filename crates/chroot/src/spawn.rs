@@ -3,7 +3,7 @@
 use crate::child::{self, Launch};
 use crate::lines::Lines;
 use crate::words::{Words, pointers};
-use crate::{Command, Error, Output, OutputTick, Root, files};
+use crate::{Command, Error, Output, OutputTick, Root, files, hostname};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -26,7 +26,7 @@ pub(crate) fn run(root: &Root<'_>, command: &Command, tick: OutputTick<'_>) -> R
         let program = program.clone();
         move |source: io::Error| Error::Start { program, step, source }
     };
-    let words = Words::new(command).map_err(start("prepare the arguments"))?;
+    let words = Words::new(command, root.variables()).map_err(start("prepare the arguments"))?;
     let (reader, writer) = pipe().map_err(start("make a pipe"))?;
     let mut streams = Vec::new();
     let mut theirs = Vec::new();
@@ -51,11 +51,13 @@ pub(crate) fn run(root: &Root<'_>, command: &Command, tick: OutputTick<'_>) -> R
         report: writer.as_raw_fd(),
         report_reader: reader.as_raw_fd(),
         directory: words.directory.clone(),
+        hostname: hostname::of(root.top()),
         programs: words.programs.clone(),
         argv: pointers(&words.argv),
         envp: pointers(&words.env),
         foreground: terminal.is_some(),
         personality32: root.personality32(),
+        filter: root.filter(),
     };
     let supervisor = Supervisor::start(&launch).map_err(start("fork"))?;
     drop((writer, theirs));
@@ -82,11 +84,27 @@ pub(crate) fn run(root: &Root<'_>, command: &Command, tick: OutputTick<'_>) -> R
     };
     match u32::from_ne_bytes(what) {
         child::ENDED => Ok(ExitStatus::from_raw(value)),
-        child::EXECUTE => Err(Error::Execute { program, source: io::Error::from_raw_os_error(value) }),
+        child::EXECUTE => not_executed(program, value, tick),
         step => {
             let step = usize::try_from(step).ok().and_then(|step| child::STEPS.get(step)).copied();
             Err(start(step.unwrap_or("start"))(io::Error::from_raw_os_error(value)))
         }
+    }
+}
+
+/// Ends as a shell does where the program is missing (127) or may not be executed (126), and says so on stderr.
+fn not_executed(program: String, errno: i32, tick: OutputTick<'_>) -> Result<ExitStatus, Error> {
+    let (code, why) = match errno {
+        libc::ENOENT | libc::ENOTDIR => (
+            127,
+            "not found: the program, the interpreter that its first line names, or its dynamic loader is not in the image",
+        ),
+        libc::EACCES => (126, "the file is not executable"),
+        _ => return Err(Error::Execute { program, source: io::Error::from_raw_os_error(errno) }),
+    };
+    match tick(Output::Stderr(format!("{program}: {why}").as_bytes())) {
+        ControlFlow::Continue(()) => Ok(ExitStatus::from_raw(code << 8)),
+        ControlFlow::Break(()) => Err(Error::Cancelled),
     }
 }
 
@@ -166,7 +184,7 @@ struct Supervisor {
 
 impl Supervisor {
     #[expect(unsafe_code, reason = "clone; and a descriptor it makes")]
-    fn start(launch: &Launch) -> io::Result<Supervisor> {
+    fn start(launch: &Launch<'_>) -> io::Result<Supervisor> {
         // No handler of the embedder may run in the child before its dispositions are reset.
         let signals = block_signals();
         let mut pidfd: RawFd = -1;

@@ -17,10 +17,10 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    pub(crate) fn new(command: &Command) -> io::Result<Words> {
+    pub(crate) fn new(command: &Command, variables: &[(&str, &str)]) -> io::Result<Words> {
         let name = command.argv.first().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no program"))?;
-        let env = environment(command);
+        let env = environment(command, variables);
         let search = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_bytes());
         Ok(Words {
             argv: command
@@ -38,8 +38,8 @@ impl Words {
     }
 }
 
-/// The defaults and the command's own variables, of which the last of a name counts.
-fn environment(command: &Command) -> Vec<(OsString, OsString)> {
+/// The defaults, the surroundings' `variables`, and the command's own, of which the last of a name counts.
+fn environment(command: &Command, variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     let mut env: Vec<(OsString, OsString)> = Vec::new();
     let mut defaults = vec![("PATH", DEFAULT_PATH), ("HOME", "/root"), ("LANG", "C.UTF-8")];
     if command.terminal {
@@ -47,7 +47,7 @@ fn environment(command: &Command) -> Vec<(OsString, OsString)> {
     } else {
         defaults.extend([("TERM", "dumb"), ("DEBIAN_FRONTEND", "noninteractive")]);
     }
-    let defaults = defaults.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let defaults = defaults.iter().chain(variables).map(|(name, value)| ((*name).into(), (*value).into()));
     for (name, value) in defaults.chain(command.env.iter().cloned()) {
         env.retain(|(other, _)| *other != name);
         env.push((name, value));
@@ -79,16 +79,17 @@ mod tests {
         let mut command = Command::new(["x"]);
         command.env =
             vec![("HOME".into(), "/a".into()), ("FOO".into(), "1".into()), ("FOO".into(), "2".into())];
-        let env = environment(&command);
+        let env = environment(&command, &[("FOO", "0"), ("SYSTEMD_OFFLINE", "1")]);
         let get = |name: &str| {
             env.iter().filter(|(other, _)| other == name).map(|(_, v)| v.clone()).collect::<Vec<_>>()
         };
         assert_eq!(get("HOME"), ["/a"]);
         assert_eq!(get("FOO"), ["2"]);
+        assert_eq!(get("SYSTEMD_OFFLINE"), ["1"]);
         assert_eq!(get("DEBIAN_FRONTEND"), ["noninteractive"]);
         assert!(get("CARGO").is_empty(), "cargo sets this for tests");
         command.terminal = true;
-        assert!(!environment(&command).iter().any(|(name, _)| name == "DEBIAN_FRONTEND"));
+        assert!(!environment(&command, &[]).iter().any(|(name, _)| name == "DEBIAN_FRONTEND"));
     }
 
     #[test]
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn what_cannot_be_a_c_string_or_names_no_program_is_refused() {
         for argv in [vec![], vec![""], vec!["a\0b"], vec!["a", "\0"]] {
-            assert!(Words::new(&Command::new(argv)).is_err());
+            assert!(Words::new(&Command::new(argv), &[]).is_err());
         }
     }
 }

@@ -161,3 +161,53 @@ fn removing_takes_the_link_and_not_its_target() {
         io::ErrorKind::NotFound
     );
 }
+
+#[test]
+fn a_directory_is_listed_with_kinds_and_modes_and_links_are_not_followed() {
+    let tree = Tree::new();
+    fs::create_dir(tree.path("etc/folder")).unwrap();
+    fs::write(tree.path("etc/file"), "").unwrap();
+    fs::set_permissions(tree.path("etc/file"), fs::Permissions::from_mode(0o4711)).unwrap();
+    symlink(tree.host(), tree.path("etc/link")).unwrap();
+    rustix::fs::mknodat(&tree.root, "etc/pipe", FileType::Fifo, Mode::RUSR, 0).unwrap();
+    symlink("etc", tree.path("alias")).unwrap();
+    let mut entries = list(tree.root.as_fd(), Path::new("/alias")).unwrap();
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    let kinds: Vec<_> = entries.iter().map(|entry| (entry.name.to_str().unwrap(), &entry.kind)).collect();
+    let link = EntryKind::Link(tree.host());
+    let expected = [
+        ("file", &EntryKind::File),
+        ("folder", &EntryKind::Directory),
+        ("link", &link),
+        ("pipe", &EntryKind::Special),
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(entries[0].mode, 0o4711);
+    assert!(list(tree.root.as_fd(), Path::new("/etc/file")).is_err());
+}
+
+#[test]
+fn what_is_given_away_keeps_its_mode_and_a_link_is_not_followed() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    fs::write(tree.path("etc/tool"), "").unwrap();
+    fs::set_permissions(tree.path("etc/tool"), fs::Permissions::from_mode(0o6755)).unwrap();
+    symlink("tool", tree.path("etc/link")).unwrap();
+    give(tree.root.as_fd(), Path::new("/etc/tool"), 7, 8).unwrap();
+    give(tree.root.as_fd(), Path::new("/etc/link"), 9, 10).unwrap();
+    let tool = fs::metadata(tree.path("etc/tool")).unwrap();
+    assert_eq!((tool.uid(), tool.gid(), tool.mode() & 0o7777), (7, 8, 0o6755));
+    assert_eq!(fs::symlink_metadata(tree.path("etc/link")).unwrap().uid(), 9);
+}
+
+#[test]
+fn a_link_is_renamed_as_a_link_and_stays_the_same_inode() {
+    let tree = Tree::new();
+    symlink(tree.host(), tree.path("etc/link")).unwrap();
+    let inode = fs::symlink_metadata(tree.path("etc/link")).unwrap().ino();
+    rename(tree.root.as_fd(), Path::new("/etc/link"), Path::new("/../etc/.parked")).unwrap();
+    assert_eq!(fs::symlink_metadata(tree.path("etc/.parked")).unwrap().ino(), inode);
+    assert!(tree.host_is_untouched() && !tree.path("etc/link").is_symlink());
+}

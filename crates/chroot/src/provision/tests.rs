@@ -1,17 +1,29 @@
+mod files;
+mod paced;
+
 use super::*;
+use crate::{Entry, Node};
 use std::collections::BTreeMap;
-use std::os::unix::fs::symlink;
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 /// A runner without an image: remembers what was made and answers as told.
 #[derive(Default)]
-struct Fake {
-    made: BTreeMap<PathBuf, (String, u32)>,
-    removed: Vec<PathBuf>,
-    ran: Vec<Command>,
-    status: i32,
-    stderr: Vec<String>,
+pub(super) struct Fake {
+    pub(super) made: BTreeMap<PathBuf, (String, u32)>,
+    pub(super) removed: Vec<PathBuf>,
+    pub(super) ran: Vec<Command>,
+    pub(super) status: i32,
+    pub(super) stderr: Vec<String>,
+    /// What can be read.
+    pub(super) files: BTreeMap<PathBuf, &'static str>,
+    pub(super) folders: BTreeMap<PathBuf, Vec<Entry>>,
+    pub(super) owned: Vec<(PathBuf, u32, u32)>,
 }
 
 impl ChrootRunner for Fake {
@@ -39,11 +51,20 @@ impl ChrootRunner for Fake {
         self.made.insert(path.into(), (what, mode));
         Ok(())
     }
-    fn read(&mut self, path: &Path, _: &mut dyn io::Write) -> Result<(), Error> {
-        Err(Error::Read { path: path.into(), source: io::ErrorKind::Unsupported.into() })
+    fn read(&mut self, path: &Path, into: &mut dyn io::Write) -> Result<(), Error> {
+        let failed = |source| Error::Read { path: path.into(), source };
+        let content = self.files.get(path).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        into.write_all(content.as_bytes()).map_err(failed)
+    }
+    fn list(&mut self, path: &Path) -> Result<Vec<Entry>, Error> {
+        Ok(self.folders[path].clone())
+    }
+    fn own(&mut self, path: &Path, user: u32, group: u32) -> Result<(), Error> {
+        self.owned.push((path.into(), user, group));
+        Ok(())
     }
     fn is_directory(&mut self, path: &Path) -> Result<bool, Error> {
-        Ok(path == Path::new("/etc") || path == Path::new("/"))
+        Ok(path == Path::new("/etc") || path == Path::new("/") || self.folders.contains_key(path))
     }
     fn remove(&mut self, path: &Path) -> Result<(), Error> {
         self.removed.push(path.into());
@@ -51,7 +72,7 @@ impl ChrootRunner for Fake {
     }
 }
 
-fn go_on(_: Output<'_>) -> ControlFlow<()> {
+pub(super) fn go_on(_: Output<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 

@@ -1,0 +1,95 @@
+//! How an image is mounted, said step by step.
+
+use crate::{Bind, Error, Mount, Options, ResolvConf, Root, tree};
+use std::path::PathBuf;
+
+/// Mounts an image as a [`Root`], which [`Root::builder`] starts.
+///
+/// ```no_run
+/// # use arm_image_chroot::{Mount, ResolvConf, Root};
+/// # use std::path::Path;
+/// # let mounts = [Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into() }];
+/// let root = Root::builder().resolv_conf(ResolvConf::Off).sync(true).mount(&mounts)?;
+/// # Ok::<(), arm_image_chroot::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub(crate) options: Options,
+    pub(crate) restore_resolv_conf: bool,
+    pub(crate) sync: bool,
+    pub(crate) services: bool,
+    pub(crate) binds: Vec<Bind>,
+}
+
+impl Builder {
+    pub(crate) fn new(options: Options) -> Builder {
+        Builder { options, restore_resolv_conf: false, sync: false, services: false, binds: Vec::new() }
+    }
+
+    /// What happens to the image's `/etc/resolv.conf`; [`ResolvConf::BindHost`] unless said.
+    pub fn resolv_conf(mut self, mode: ResolvConf) -> Builder {
+        self.options.resolv_conf = mode;
+        self
+    }
+
+    /// The host's file that the name servers are taken from; `/etc/resolv.conf` unless said.
+    pub fn resolv_conf_source(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.options.resolv_conf_source = path.into();
+        self
+    }
+
+    /// Whether [`Root::close`] brings back the image's own `/etc/resolv.conf`, the same inode, be it a file or a link,
+    /// after [`ResolvConf::CopyHost`] and [`ResolvConf::Delete`]. Otherwise what these made stays.
+    pub fn restore_resolv_conf(mut self, yes: bool) -> Builder {
+        self.restore_resolv_conf = yes;
+        self
+    }
+
+    /// Whether packages may start and stop services in the image.
+    ///
+    /// Unless asked for, Debian's tools are told by a `/usr/sbin/policy-rc.d` that is there only while the image is
+    /// mounted that they may not, and systemd's by `SYSTEMD_OFFLINE=1` in the environment. One that a program puts
+    /// in its place stays. Whatever is started in spite of that ends with its command.
+    pub fn services(mut self, yes: bool) -> Builder {
+        self.services = yes;
+        self
+    }
+
+    /// Shows a file or directory of the host in the image, once more for each call.
+    pub fn bind(mut self, bind: Bind) -> Builder {
+        self.binds.push(bind);
+        self
+    }
+
+    /// Whether programs are told that the machine is a 32-bit one, as an armhf image expects of an arm64 host.
+    ///
+    /// This is `personality(PER_LINUX32)`; emulated programs hear the emulator's answer instead.
+    pub fn personality32(mut self, yes: bool) -> Builder {
+        self.options.personality32 = yes;
+        self
+    }
+
+    /// Whether programs that ask for their data to be on the disk (`fsync` and its relatives) wait until it is.
+    ///
+    /// Unless asked for, they are answered at once, which makes installing packages a third faster, and
+    /// everything is written back in the end. That is safe as long as an image whose [`Root`] was not closed is
+    /// thrown away. A kernel without seccomp filters lets them wait.
+    pub fn sync(mut self, yes: bool) -> Builder {
+        self.sync = yes;
+        self
+    }
+
+    /// Mounts `mounts` as one tree, in any order given, with private `/dev`, `/sys`, `/run` and `/tmp` in it.
+    ///
+    /// Links in the image that lead to a mount point are followed inside the image; a directory that is
+    /// missing is made. Nothing is mounted if this fails. An `/etc/ld.so.preload` looks empty while it is mounted:
+    /// its libraries are for the board.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoot`], [`Error::Target`], [`Error::Namespace`], [`Error::Mount`], [`Error::MountPoint`],
+    /// [`Error::Device`], [`Error::Bind`], [`Error::ResolvConfSource`], [`Error::ResolvConf`], [`Error::Cover`]
+    pub fn mount<'d>(&self, mounts: &[Mount<'d>]) -> Result<Root<'d>, Error> {
+        Ok(Root::of(tree::mount(mounts, self)?, self))
+    }
+}

@@ -1,0 +1,124 @@
+//! Name servers: the image gets them, and neither side is spoiled.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use arm_image_chroot::{ResolvConf, Root};
+use arm_image_tests::in_guest;
+
+use crate::image::{Image, sh};
+
+#[test]
+fn privileged_chroot_binds_resolv_conf_and_writes_neither_side() {
+    in_guest("resolv::privileged_chroot_binds_resolv_conf_and_writes_neither_side", || {
+        let host = tempfile::tempdir().unwrap();
+        let source = host.path().join("resolv.conf");
+        let victim = host.path().join("victim");
+        fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+        fs::write(&victim, "host's own\n").unwrap();
+        let builder = Root::builder().resolv_conf_source(&source);
+        // What the image has, as the target of a link; nothing; or a file.
+        let links = [
+            "/run/systemd/resolve/stub-resolv.conf",
+            "../run/resolvconf/resolv.conf",
+            victim.to_str().unwrap(),
+        ];
+        for link in links.map(Some).into_iter().chain([None, Some("file")]) {
+            let image = Image::with(|tree| match link {
+                Some("file") => fs::write(tree.join("etc/resolv.conf"), "image's own\n").unwrap(),
+                Some(target) => symlink(target, tree.join("etc/resolv.conf")).unwrap(),
+                None => {}
+            });
+            let mut root = builder.mount(&image.mounts()).unwrap();
+            assert_eq!(sh(&mut root, "cat /etc/resolv.conf"), "nameserver 192.0.2.1\n", "{link:?}");
+            sh(&mut root, "echo spoiled >>/etc/resolv.conf");
+            root.close().unwrap();
+            assert_eq!(fs::read_to_string(&source).unwrap(), "nameserver 192.0.2.1\n");
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "host's own\n");
+
+            let mut root = image.root();
+            let now = sh(
+                &mut root,
+                "busybox readlink /etc/resolv.conf || cat /etc/resolv.conf 2>/dev/null || echo none",
+            );
+            let expected = match link {
+                Some("file") => "image's own\n".to_owned(),
+                Some(target) => format!("{target}\n"),
+                None => "none\n".to_owned(),
+            };
+            assert_eq!(now, expected, "the image is as before");
+            root.close().unwrap();
+        }
+    });
+}
+
+#[test]
+fn privileged_chroot_copies_or_deletes_resolv_conf_inside_only() {
+    in_guest("resolv::privileged_chroot_copies_or_deletes_resolv_conf_inside_only", || {
+        let host = tempfile::tempdir().unwrap();
+        let (source, victim) = (host.path().join("resolv.conf"), host.path().join("victim"));
+        fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+        fs::write(&victim, "host's own\n").unwrap();
+        for (resolv_conf, expected) in
+            [(ResolvConf::CopyHost, "nameserver 192.0.2.1\n"), (ResolvConf::Delete, "none\n")]
+        {
+            let image = Image::with(|tree| symlink(&victim, tree.join("etc/resolv.conf")).unwrap());
+            let builder = Root::builder().resolv_conf(resolv_conf).resolv_conf_source(&source);
+            builder.mount(&image.mounts()).unwrap().close().unwrap();
+            let mut root = image.root();
+            assert_eq!(sh(&mut root, "cat /etc/resolv.conf 2>/dev/null || echo none"), expected);
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "host's own\n");
+            root.close().unwrap();
+        }
+    });
+}
+
+#[test]
+fn privileged_chroot_brings_back_the_images_own_resolv_conf() {
+    in_guest("resolv::privileged_chroot_brings_back_the_images_own_resolv_conf", || {
+        let host = tempfile::tempdir().unwrap();
+        let source = host.path().join("resolv.conf");
+        fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+        let look = "busybox stat -c '%i %F %a %Y %N' /etc/resolv.conf 2>/dev/null; busybox ls -A /etc";
+        for link in [Some("/run/systemd/resolve/stub-resolv.conf"), Some("file"), None] {
+            let image = Image::with(|tree| match link {
+                Some("file") => fs::write(tree.join("etc/resolv.conf"), "image's own\n").unwrap(),
+                Some(target) => symlink(target, tree.join("etc/resolv.conf")).unwrap(),
+                None => {}
+            });
+            let mut root = image.root();
+            let before = sh(&mut root, look);
+            root.close().unwrap();
+            for (mode, expected) in
+                [(ResolvConf::CopyHost, "nameserver 192.0.2.1\n"), (ResolvConf::Delete, "none\n")]
+            {
+                let builder = Root::builder().resolv_conf(mode).resolv_conf_source(&source);
+                let builder = builder.restore_resolv_conf(true);
+                let mut root = builder.mount(&image.mounts()).unwrap();
+                assert_eq!(sh(&mut root, "cat /etc/resolv.conf 2>/dev/null || echo none"), expected);
+                // Whatever a program makes of it.
+                sh(&mut root, "busybox rm -f /etc/resolv.conf; echo other >/etc/resolv.conf");
+                root.close().unwrap();
+                let mut root = image.root();
+                assert_eq!(sh(&mut root, look), before, "{mode:?} {link:?}");
+                root.close().unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn privileged_chroot_finds_the_resolv_conf_that_a_killed_run_put_aside() {
+    in_guest("resolv::privileged_chroot_finds_the_resolv_conf_that_a_killed_run_put_aside", || {
+        let image = Image::with(|tree| {
+            fs::write(tree.join("etc/.arm-image-resolv.conf"), "image's own\n").unwrap();
+            fs::write(tree.join("etc/resolv.conf"), "of the run that was killed\n").unwrap();
+        });
+        let builder = Root::builder().resolv_conf(ResolvConf::Delete).restore_resolv_conf(true);
+        builder.mount(&image.mounts()).unwrap().close().unwrap();
+        let mut root = image.root();
+        let found = sh(&mut root, "cat /etc/resolv.conf; busybox ls -A /etc");
+        assert_eq!(found, "image's own\nresolv.conf\n");
+        root.close().unwrap();
+    });
+}
