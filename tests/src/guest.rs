@@ -31,7 +31,8 @@ pub fn in_guest(name: &str, body: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return body();
     }
-    let outcome = run(name).unwrap_or_else(|error| panic!("{name} could not be run in a guest: {error}"));
+    let outcome =
+        run(name, &mut print).unwrap_or_else(|error| panic!("{name} could not be run in a guest: {error}"));
     let passed = outcome.output.iter().any(|line| line.contains("1 passed; 0 failed"));
     assert!(
         outcome.code == 0 && passed,
@@ -41,6 +42,19 @@ pub fn in_guest(name: &str, body: impl FnOnce()) {
     );
 }
 
+/// What the program that calls this writes when it is run in a guest with `--exact NAME`.
+///
+/// # Errors
+///
+/// Where the guest cannot be started, or the program fails there.
+pub fn guest_lines(name: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    let outcome = run(name, &mut |_| {})?;
+    match outcome.code {
+        0 => Ok(outcome.output),
+        code => Err(format!("{name} failed in the guest with exit code {code}: {:?}", outcome.output).into()),
+    }
+}
+
 struct Outcome {
     code: i32,
     output: Vec<String>,
@@ -48,11 +62,15 @@ struct Outcome {
 }
 
 #[expect(clippy::print_stdout, reason = "the test's own output, kept by the test runner until it fails")]
-fn run(name: &str) -> Result<Outcome, Box<dyn Error>> {
+fn print(line: &str) {
+    println!("guest: {line}");
+}
+
+fn run(name: &str, on_line: &mut dyn FnMut(&str)) -> Result<Outcome, Box<dyn Error>> {
     let program = env::current_exe()?;
     let folder = env::current_dir()?;
     let mut guest = Guest::builder()
-        .init(init_program(&program)?)
+        .init(init_program()?)
         .args([program.as_os_str(), folder.as_os_str(), OsStr::new(name)])
         .memory(MEMORY)
         .share_host()
@@ -61,16 +79,21 @@ fn run(name: &str) -> Result<Outcome, Box<dyn Error>> {
     let mut output = Vec::new();
     for line in BufReader::new(guest.channel()).lines() {
         let line = line?;
-        println!("guest: {line}");
+        on_line(&line);
         output.push(line);
     }
     let console = guest.console_tail();
     Ok(Outcome { code: guest.wait().map_err(described)?, output, console })
 }
 
-/// Cargo builds `guest-init` for this package's tests, one folder above them.
-fn init_program(test: &Path) -> io::Result<PathBuf> {
-    let folder = test.ancestors().nth(2).unwrap_or(test);
+/// The guest's init: Cargo builds it for this package's tests, one folder above them.
+///
+/// # Errors
+///
+/// Where it is not there.
+pub fn init_program() -> io::Result<PathBuf> {
+    let test = env::current_exe()?;
+    let folder = test.ancestors().nth(2).unwrap_or(&test);
     let program = folder.join("guest-init");
     if program.is_file() {
         return Ok(program);

@@ -4,4 +4,4 @@ mod guest;
 pub mod images;
 pub mod program;
 
-pub use guest::{in_guest, serve};
+pub use guest::{guest_lines, in_guest, init_program, serve};

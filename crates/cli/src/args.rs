@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// Unpack an archive, told by its magic bytes, to a sparse image
     Unpack(Unpack),
-    /// Grow an image, its last partition and the file system in it
+    /// Grow or shrink an image, its last partition and the file system in it
     Resize(Resize),
     /// Open a shell, or run one command, inside an image
     Shell(Shell),
@@ -119,10 +119,8 @@ pub(crate) struct Build {
     /// given again, where else the same may be had
     #[arg(long, value_name = "URL|PATH", required = true)]
     pub(crate) source: Vec<Source>,
-    /// sha256:HEX, md5:HEX, sha1:HEX, sha512:HEX, bare HEX, file:URL|PATH
-    /// (a list such as SHA256SUMS), or none
-    #[arg(long, value_name = "SUM")]
-    pub(crate) checksum: Checksum,
+    #[command(flatten)]
+    pub(crate) verify: Verify,
     #[command(flatten)]
     pub(crate) archive: Archive,
     /// Where the image goes
@@ -131,6 +129,9 @@ pub(crate) struct Build {
     /// Size of the whole image (8G), or how much to add (+2G)
     #[arg(long, value_name = "SIZE")]
     pub(crate) size: Option<Size>,
+    /// In the end, make the image as small as what is in it
+    #[arg(long)]
+    pub(crate) shrink: bool,
     #[command(flatten)]
     pub(crate) steps: Steps,
     #[command(flatten)]
@@ -146,6 +147,22 @@ pub(crate) struct Build {
     /// Print the plan as JSON
     #[arg(long, requires = "dry_run")]
     pub(crate) json: bool,
+}
+
+/// What the source must be.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// sha256:HEX, md5:HEX, sha1:HEX, sha512:HEX, bare HEX, file:URL|PATH
+    /// (a list such as SHA256SUMS), or none
+    #[arg(long, value_name = "SUM", required_unless_present = "image_checksum")]
+    pub(crate) checksum: Option<Checksum>,
+    /// The same for the image once it is unpacked, instead or as well
+    #[arg(long, value_name = "SUM")]
+    pub(crate) image_checksum: Option<Checksum>,
+    /// Take a checksum list only if it is signed by an OpenPGP key in this
+    /// file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) keyring: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -270,6 +287,10 @@ pub(crate) struct Fetch {
     /// sha256:HEX, md5:HEX, sha1:HEX, sha512:HEX, file:URL|PATH, or none
     #[arg(long, value_name = "SUM")]
     pub(crate) checksum: Checksum,
+    /// Take a checksum list only if it is signed by an OpenPGP key in this
+    /// file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) keyring: Option<PathBuf>,
     /// Copy it here too, and print this path
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
@@ -305,15 +326,23 @@ pub(crate) struct Archive {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  arm-image resize raspios.img +2G")]
+#[command(after_help = "\
+Examples:
+  arm-image resize raspios.img +2G
+  arm-image resize card.img min")]
 pub(crate) struct Resize {
     /// The image, changed in place
     pub(crate) image: PathBuf,
-    /// Size of the whole image (8G), or how much to add (+2G)
-    pub(crate) size: Size,
+    /// Size of the whole image (8G), how much to add (+2G), or `min` for
+    /// the least that holds what is in it, with 64 MiB to spare
+    #[arg(value_parser = values::new_size)]
+    pub(crate) size: NewSize,
     #[command(flatten)]
     pub(crate) enter: Enter,
 }
+
+/// What size an image is to have: `None` is the least.
+pub(crate) type NewSize = Option<Size>;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

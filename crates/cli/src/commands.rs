@@ -7,7 +7,8 @@ use std::{
     process::ExitCode,
 };
 
-use arm_image::{Enter, Error, Event, OnEvent, Plan, Step};
+use arm_image::{Enter, Error, Event, OnEvent, Origin, Plan, Step};
+use arm_image_fetch::Checksum;
 use clap::{ArgMatches, CommandFactory};
 
 use crate::{
@@ -114,16 +115,20 @@ pub(crate) fn run(
 }
 
 fn plan(build: args::Build, matches: Option<&ArgMatches>, around: &Surroundings) -> Plan {
-    let mut plan = Plan::new(build.source, build.checksum, build.output);
-    plan.unpacker = build.archive.into();
+    let checksum = build.verify.checksum.unwrap_or(Checksum::None);
+    let mut plan = Plan::new(build.source, checksum, build.output);
+    plan.origin.image_checksum = build.verify.image_checksum.unwrap_or(Checksum::None);
+    plan.origin.keyring = build.verify.keyring;
+    plan.origin.unpacker = build.archive.into();
+    plan.origin.offline = build.cache.offline;
+    plan.origin.cache =
+        (!build.cache.no_cache).then(|| build.cache.cache_dir.unwrap_or_else(|| around.cache.clone()));
+    plan.origin.owner = around.owner;
     plan.size = build.size;
+    plan.shrink = build.shrink;
     plan.steps = steps(build.steps, matches);
     plan.enter = enter(build.enter, around);
-    plan.offline = build.cache.offline;
-    plan.cache =
-        (!build.cache.no_cache).then(|| build.cache.cache_dir.unwrap_or_else(|| around.cache.clone()));
     plan.keep_on_error = build.on_error == args::OnError::Keep;
-    plan.owner = around.owner;
     plan
 }
 
@@ -176,8 +181,12 @@ fn print(text: &str) -> Result<ExitCode, Error> {
 }
 
 fn fetch_only(fetch: args::Fetch, around: &Surroundings, on: OnEvent<'_>) -> Result<PathBuf, Error> {
-    let cache = fetch.cache_dir.unwrap_or_else(|| around.cache.clone());
-    let path = arm_image::fetch(&[fetch.source], &fetch.checksum, &cache, around.owner, fetch.offline, on)?;
+    let mut origin = Origin::new([fetch.source], fetch.checksum);
+    origin.keyring = fetch.keyring;
+    origin.cache = Some(fetch.cache_dir.unwrap_or_else(|| around.cache.clone()));
+    origin.owner = around.owner;
+    origin.offline = fetch.offline;
+    let path = arm_image::fetch(&origin, &around.scratch, on)?;
     match fetch.output {
         Some(output) => arm_image::copy_to(&path, &output).map(|()| output),
         None => Ok(path),

@@ -57,6 +57,25 @@ pub enum Error {
         #[source]
         cause: arm_image_partition::Error,
     },
+    /// The file system of the last partition did not become smaller.
+    #[error("failed to shrink the file system of partition {number}")]
+    ShrinkSystem {
+        /// The partition.
+        number: u32,
+        /// Why.
+        #[source]
+        cause: arm_image_partition::Error,
+    },
+    /// The last partition holds nothing that can shrink.
+    #[error("`{path}` cannot be shrunk: partition {number}, its last, holds {found}")]
+    NotShrinkable {
+        /// The image.
+        path: PathBuf,
+        /// The partition.
+        number: u32,
+        /// What it holds.
+        found: String,
+    },
     /// The last partition holds nothing that can grow.
     #[error("`{path}` cannot be grown: partition {number}, its last, holds {found}")]
     NotGrowable {
@@ -66,6 +85,15 @@ pub enum Error {
         number: u32,
         /// What it holds.
         found: String,
+    },
+    /// What is in the image, or what it is, keeps it from being entered.
+    #[error("`{path}` cannot be entered")]
+    Obstacle {
+        /// The image.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: arm_image_presets::Obstacle,
     },
     /// There is nothing in the image that could be entered.
     #[error("`{path}` cannot be entered: {reason}")]
@@ -208,6 +236,9 @@ impl Error {
             | Error::Unpack { .. }
             | Error::Partition { .. }
             | Error::NotGrowable { .. }
+            | Error::NotShrinkable { .. }
+            | Error::Obstacle { .. }
+            | Error::ShrinkSystem { .. }
             | Error::NotEnterable { .. } => 6,
             Error::Map(_) | Error::Chroot(_) | Error::Emulate(_) | Error::Guest(_) => 7,
             Error::Grow { .. } | Error::NoPlace { .. } | Error::Conversation { .. } => 7,
@@ -226,10 +257,16 @@ impl Error {
             Error::Fetch(error) => error.hint(),
             Error::Unpack { cause, .. } => cause.hint(),
             Error::Partition { cause, .. } => cause.hint(),
-            Error::Grow { cause, .. } => cause.hint(),
-            Error::NotGrowable { .. } => {
-                Some("leave out the size; only ext2, ext3, ext4, btrfs and xfs can grow".to_owned())
+            Error::Grow { cause, .. } | Error::ShrinkSystem { cause, .. } => cause.hint(),
+            Error::NotGrowable { .. } => Some(
+                "leave out the size; only ext2, ext3, ext4, btrfs and xfs can grow, and f2fs on the host"
+                    .to_owned(),
+            ),
+            Error::Obstacle { cause, .. } if cause.leaves_a_way() => {
+                Some(format!("{} (--mount N=/ --arch ARCH)", cause.hint()))
             }
+            Error::Obstacle { cause, .. } => Some(cause.hint().to_owned()),
+            Error::NotShrinkable { .. } => Some("only ext2, ext3, ext4 and btrfs can shrink".to_owned()),
             Error::Map(error) => error.hint(),
             Error::Chroot(error) => error.hint(),
             Error::Emulate(error) => error.hint(),

@@ -13,6 +13,8 @@ pub enum Stage {
     Fetch,
     /// Unpacking it into the output.
     Unpack,
+    /// Verifying what came out.
+    Verify,
     /// Reading what the image says of itself.
     Inspect,
     /// Growing the table and the file system.
@@ -33,6 +35,7 @@ impl Stage {
         match self {
             Stage::Fetch => "fetch",
             Stage::Unpack => "unpack",
+            Stage::Verify => "verify",
             Stage::Inspect => "inspect",
             Stage::Resize => "resize",
             Stage::Guest => "guest",

@@ -1,6 +1,7 @@
 //! What an image says of itself, read without mounting it.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 
 use arm_image_decompress::Unpacker;
 use arm_image_partition::{self as partition, filesystem, filesystem::FileSystem};
-use arm_image_presets::{self as presets, OsRelease, Preset, RootReader, fstab};
+use arm_image_presets::{self as presets, Obstacle, Preset, RootReader, Volume, fstab};
 use arm_image_qemu::Arch;
 use serde::Serialize;
 
@@ -36,6 +37,9 @@ pub struct Inspection {
     /// The kind of image it is.
     #[serde(serialize_with = "name_only")]
     pub preset: Option<&'static Preset>,
+    /// What keeps it from being entered.
+    #[serde(serialize_with = "reason_and_hint")]
+    pub obstacle: Option<Obstacle>,
 }
 
 /// A partition and what is in it.
@@ -90,6 +94,13 @@ fn name_only<S: serde::Serializer>(preset: &Option<&'static Preset>, to: S) -> R
     preset.map(|preset| preset.name).serialize(to)
 }
 
+#[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
+fn reason_and_hint<S: serde::Serializer>(obstacle: &Option<Obstacle>, to: S) -> Result<S::Ok, S::Error> {
+    let parts =
+        obstacle.as_ref().map(|found| [("reason", found.to_string()), ("hint", found.hint().to_owned())]);
+    parts.map(BTreeMap::from).serialize(to)
+}
+
 /// Looks at the image at `path`: table, file systems, system, architecture and mounts.
 ///
 /// A compressed image is unpacked first, to an unnamed file in `scratch`.
@@ -99,9 +110,7 @@ fn name_only<S: serde::Serializer>(preset: &Option<&'static Preset>, to: S) -> R
 /// Where the file cannot be read or unpacked or holds no partition table. What cannot be found inside is left out.
 pub fn inspect(path: &Path, scratch: &Path, on: OnEvent<'_>) -> Result<Inspection, Error> {
     let mut image = crate::open(path)?;
-    let mut head = Vec::new();
-    let read = |cause| Error::File { operation: "read", path: path.into(), cause };
-    (&image).take(arm_image_decompress::HEAD as u64).read_to_end(&mut head).map_err(read)?;
+    let head = head(path, &image, arm_image_decompress::HEAD)?;
     if arm_image_decompress::detect(&head).name() != "raw" {
         let unpacked = tempfile::tempfile_in(scratch).map_err(|cause| Error::File {
             operation: "make a file in",
@@ -121,6 +130,11 @@ pub fn inspect(path: &Path, scratch: &Path, on: OnEvent<'_>) -> Result<Inspectio
 /// Looks at the raw `image`, which is called `path` in errors; what the user says in `enter` goes before what it says.
 pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<Inspection, Error> {
     let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
+    let of_file = Obstacle::of_file(&head(path, image, Obstacle::HEAD)?);
+    // A medium to install from may have a table, too, which is worth a look.
+    if let Some(cause) = of_file.clone().filter(|found| *found != Obstacle::Iso) {
+        return Err(Error::Obstacle { path: path.into(), cause });
+    }
     let table = partition::read(&mut image).map_err(failed("read the partition table of"))?;
     let size = image.seek(SeekFrom::End(0)).map_err(|cause| Error::File {
         operation: "find the size of",
@@ -133,6 +147,7 @@ pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<In
         let system = filesystem::probe(&mut image, one.range.clone());
         systems.push(system.map_err(failed("look for file systems in"))?);
     }
+    let candidates = candidates(&found, &systems);
     let mut inspection = Inspection {
         path: path.into(),
         size,
@@ -142,27 +157,31 @@ pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<In
         os: None,
         arch: enter.arch,
         preset: enter.preset,
+        obstacle: None,
     };
-    let root = enter.mounts.iter().find(|(_, target)| target == Path::new("/")).map(|(number, _)| *number);
-    let inside = find_root(image, &found, root);
+    let roots = find_roots(image, &found);
+    inspection.obstacle = of_file.or_else(|| obstacle(&inspection.partitions, &candidates, &roots));
+    let named = enter.mounts.iter().find(|(_, target)| target == Path::new("/")).map(|(number, _)| *number);
+    let root = match (&roots[..], named) {
+        (roots, Some(number)) => roots.iter().find(|root| root.number == number),
+        ([only], None) => Some(only),
+        _ => None,
+    };
     let mut mounts = enter.mounts.clone();
-    if let Some(inside) = inside {
+    if let Some(root) = root {
         if mounts.is_empty() {
-            mounts = fstab::resolve(&inside.fstab, &candidates(&found, &systems));
+            mounts = fstab::resolve(&root.fstab, &candidates);
             mounts.retain(|(_, target)| target != Path::new("/") && !is_private(target));
-            mounts.push((inside.number, "/".into()));
+            mounts.push((root.number, "/".into()));
         }
-        inspection.arch = inspection.arch.or(inside.arch);
-        inspection.preset = inspection.preset.or(inside.preset);
-        inspection.os = Some(Os {
-            id: inside.os.id,
-            version_id: inside.os.version_id,
-            pretty_name: inside.os.pretty_name,
-        });
+        inspection.arch = inspection.arch.or(root.arch);
+        inspection.preset = inspection.preset.or(root.preset);
+        inspection.os = Some(root.os.clone());
     }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    inspection.preset =
+        inspection.preset.or_else(|| presets::recognise(&candidates)).or_else(|| presets::guess(&name));
     if mounts.is_empty() {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        inspection.preset = inspection.preset.or_else(|| presets::guess(&name));
         let fallback = inspection.preset.map_or(&[][..], |preset| preset.mounts);
         mounts = fallback.iter().map(|&(number, target)| (number, target.into())).collect();
     }
@@ -181,6 +200,26 @@ pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<In
     Ok(inspection)
 }
 
+/// The first bytes of `image`, at most `length`.
+fn head(path: &Path, image: &File, length: usize) -> Result<Vec<u8>, Error> {
+    let mut head = Vec::new();
+    let mut from = image;
+    let read = from.rewind().and_then(|()| from.take(length as u64).read_to_end(&mut head));
+    read.map_err(|cause| Error::File { operation: "read", path: path.into(), cause })?;
+    Ok(head)
+}
+
+/// What keeps an image with these partitions from being entered.
+fn obstacle(parts: &[Part], candidates: &[fstab::Candidate<'_>], roots: &[Inside]) -> Option<Obstacle> {
+    let volumes =
+        parts.iter().zip(candidates).filter(|(part, _)| !part.is_container()).map(|(part, names)| Volume {
+            names: *names,
+            filesystem: part.filesystem.as_deref(),
+            has_system: roots.iter().any(|root| root.number == part.number),
+        });
+    Obstacle::of_volumes(&volumes.collect::<Vec<_>>())
+}
+
 fn part(one: &partition::Partition, system: Option<&FileSystem>) -> Part {
     Part {
         number: one.number,
@@ -195,32 +234,35 @@ fn part(one: &partition::Partition, system: Option<&FileSystem>) -> Part {
     }
 }
 
-/// What the root file system says.
+/// What a root file system says.
 struct Inside {
     number: u32,
     fstab: Vec<fstab::Entry>,
-    os: OsRelease,
+    os: Os,
     arch: Option<Arch>,
     preset: Option<&'static Preset>,
 }
 
-/// The root is the first partition with an os-release and a shell, or the one the user named.
-fn find_root(image: &File, found: &[partition::Partition], named: Option<u32>) -> Option<Inside> {
-    for one in found.iter().filter(|one| named.is_none_or(|number| number == one.number)) {
+/// The partitions with an os-release and a shell.
+fn find_roots(image: &File, found: &[partition::Partition]) -> Vec<Inside> {
+    let mut roots = Vec::new();
+    for one in found {
         // A file system that the reader does not know is no root to it; mounting it may still work.
         let Ok(image) = image.try_clone() else { continue };
         let Ok(reader) = RootReader::open(image, one.range.clone()) else { continue };
         if let (Ok(Some(os)), Ok(Some(shell))) = (reader.os_release(), reader.shell()) {
-            return Some(Inside {
+            // The C library tells the version of ARM where the shell does not.
+            let libc = reader.libc().ok().flatten().unwrap_or_default();
+            roots.push(Inside {
                 number: one.number,
                 fstab: reader.fstab().unwrap_or_default(),
-                arch: Arch::from_elf(&shell),
+                arch: Arch::of_system([&shell[..], &libc[..]]),
                 preset: presets::detect(&os, &|path| reader.exists(path).unwrap_or(false)),
-                os,
+                os: Os { id: os.id, version_id: os.version_id, pretty_name: os.pretty_name },
             });
         }
     }
-    None
+    roots
 }
 
 fn candidates<'a>(

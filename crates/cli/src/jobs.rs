@@ -18,7 +18,7 @@ use rustix::{
 };
 
 use crate::{
-    Enter, Error, Event, Isolation, OnEvent, Size, build,
+    Enter, Error, Event, OnEvent, build,
     inspect::examine,
     output::Partial,
     place::{self, JobPart},
@@ -38,33 +38,6 @@ pub fn unpack_to(unpacker: &Unpacker, archive: &Path, output: &Path, on: OnEvent
     let partial = Partial::create(output, Some(archive))?;
     crate::unpack(unpacker, archive, partial.file(), on)?;
     partial.finish(None)
-}
-
-/// Grows the raw image at `path`, in place: the file, its table, and the file system of the last partition.
-///
-/// The file system grows where `enter` says; where neither place can be used, the table is grown all the same and a
-/// note tells what is left to do.
-///
-/// # Errors
-///
-/// Where the table cannot be grown; nothing is changed then. Where growing the file system fails.
-pub fn resize(path: &Path, size: Size, enter: &Enter, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> {
-    let _lock = lock(path)?;
-    if enter.isolation != Isolation::Auto {
-        // Told before anything is changed; `Auto` may end with the table alone.
-        place::choose(enter, &[], None)?;
-    }
-    let number = build::grow_table(path, size, on)?;
-    let image = examine(path, &crate::open(path)?, &Enter::default())?;
-    let job = build::grow_job(&image, enter, number);
-    match place::grow(path, &job, enter, scratch, on) {
-        Err(Error::NoPlace { missing, .. }) => {
-            let missing = missing.join(", and ");
-            let left = format!("the table is grown, the file system of partition {number} is not: {missing}");
-            build::tell(on, Event::Warning(&left))
-        }
-        other => other,
-    }
 }
 
 /// Runs `command` inside the raw image at `path`, which it may change, and gives its status; without a command, an
@@ -152,7 +125,7 @@ fn wait(mut child: Child, on: OnEvent<'_>) -> io::Result<ExitStatus> {
 }
 
 /// Holds the image, so that no two of us change it at once.
-fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let image = crate::open(path)?;
     match image.try_lock() {
         Ok(()) => Ok(image),

@@ -37,9 +37,11 @@ mod event;
 mod inspect;
 mod jobs;
 mod machine;
+mod obtain;
 mod output;
 mod place;
 mod plan;
+mod resize;
 mod size;
 mod sweep;
 mod text;
@@ -51,14 +53,16 @@ use std::{
     path::Path,
 };
 
-pub use build::{build, fetch, unpack};
+pub use build::build;
 pub use error::{Causes, Error, FailedCommand, causes, chain};
 pub use event::{Event, OnEvent, Stage, Stream};
 pub use inspect::{Inspection, Os, Part, inspect};
-pub use jobs::{cache_clean, cache_list, copy_to, map, resize, shell, unpack_to};
+pub use jobs::{cache_clean, cache_list, copy_to, map, shell, unpack_to};
 pub use machine::{Check, Machine};
+pub use obtain::{fetch, unpack};
 pub use place::serve_if_guest;
-pub use plan::{Enter, Isolation, Mapper, Plan, Step};
+pub use plan::{Enter, Isolation, Mapper, Origin, Plan, Step};
+pub use resize::resize;
 pub use size::{NotASize, Size};
 pub use sweep::sweep;
 pub use text::presets_text;

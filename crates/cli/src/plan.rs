@@ -16,49 +16,91 @@ use crate::{Error, Size};
 /// [`Plan::new`] fills in what most people want; the fields are public to be changed.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The image or archive to start from, and where else the same may be had, in the order to try them. It is never
-    /// modified.
-    pub sources: Vec<Source>,
-    /// What the source must hash to.
-    pub checksum: Checksum,
-    /// How the source is unpacked.
-    pub unpacker: Unpacker,
+    /// What the image is made from.
+    pub origin: Origin,
     /// Where the finished image goes; until it is finished it is called `OUTPUT.partial`.
     pub output: PathBuf,
     /// The size to grow the image to, with its last partition and the file system in it.
     pub size: Option<Size>,
+    /// Makes the image as small as what is in it, in the end.
+    pub shrink: bool,
     /// How to look at the image and to enter it.
     pub enter: Enter,
     /// What to do inside, in this order.
     pub steps: Vec<Step>,
-    /// Where downloads are kept; `None` keeps none.
-    pub cache: Option<PathBuf>,
-    /// Uses only what the cache holds.
-    pub offline: bool,
     /// What becomes of the unfinished image when a step fails.
     pub keep_on_error: bool,
-    /// The user and group that shall own the output, where it is not this process's.
-    pub owner: Option<(u32, u32)>,
 }
 
 impl Plan {
     /// A build of the first of `sources` that can be had, checked against `checksum`, into `output`, that changes nothing yet.
     pub fn new(sources: impl Into<Vec<Source>>, checksum: Checksum, output: impl Into<PathBuf>) -> Self {
         Plan {
-            sources: sources.into(),
-            checksum,
-            unpacker: Unpacker::default(),
+            origin: Origin::new(sources, checksum),
             output: output.into(),
             size: None,
+            shrink: false,
             enter: Enter::default(),
             steps: Vec::new(),
-            cache: None,
-            offline: false,
             keep_on_error: false,
-            owner: None,
         }
     }
 }
+
+/// Where an image comes from, and how it is verified, unpacked and kept.
+///
+/// [`Origin::new`] fills in what most people want; the fields are public to be changed.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The image or archive, and where else the same may be had, in the order to try them. It is never modified.
+    pub sources: Vec<Source>,
+    /// What it must hash to.
+    pub checksum: Checksum,
+    /// What the image must hash to once it is unpacked.
+    pub image_checksum: Checksum,
+    /// The OpenPGP keys of which one must have signed the checksum lists; `None`: they need not be signed.
+    pub keyring: Option<PathBuf>,
+    /// How it is unpacked.
+    pub unpacker: Unpacker,
+    /// Where downloads, and the images that were in them, are kept; `None` keeps none.
+    pub cache: Option<PathBuf>,
+    /// Uses only what the cache holds.
+    pub offline: bool,
+    /// The user and group that shall own what is made, in the cache and as the output, where it is not this process's.
+    pub owner: Option<(u32, u32)>,
+}
+
+impl Origin {
+    /// The first of `sources` that can be had, checked against `checksum`, and kept nowhere.
+    pub fn new(sources: impl Into<Vec<Source>>, checksum: Checksum) -> Self {
+        Origin {
+            sources: sources.into(),
+            checksum,
+            image_checksum: Checksum::None,
+            keyring: None,
+            unpacker: Unpacker::default(),
+            cache: None,
+            offline: false,
+            owner: None,
+        }
+    }
+
+    /// The names by which a checksum list may know the unpacked image: that of the first source without what its
+    /// compression added, and the same as `.img`.
+    pub(crate) fn image_names(&self) -> Vec<Source> {
+        let name = self.sources.first().and_then(Source::file_name).unwrap_or_default();
+        let stem = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        vec![Source::Path(stem.into()), Source::Path(format!("{stem}.img").into())]
+    }
+
+    /// The source by whose name the image is known.
+    pub(crate) fn first(&self) -> String {
+        self.sources.first().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+/// What archives of one image are called, after the image.
+const COMPRESSED: [&str; 8] = [".tar.gz", ".tar.xz", ".xz", ".gz", ".bz2", ".zst", ".lzma", ".zip"];
 
 /// How an image is mounted and entered. The default asks the image itself for everything.
 #[derive(Debug, Clone, Default)]

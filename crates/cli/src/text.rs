@@ -6,6 +6,7 @@ use std::{
 };
 
 use arm_image_chroot::ResolvConf;
+use arm_image_fetch::Checksum;
 
 use serde_json::json;
 
@@ -39,7 +40,13 @@ impl fmt::Display for Inspection {
         let os = self.os.as_ref().map(|os| os.pretty_name.clone().unwrap_or_else(|| os.id.clone()));
         writeln!(f, "  os      {}", os.as_deref().unwrap_or("not known"))?;
         writeln!(f, "  arch    {}", self.arch.map_or("not known".to_owned(), |arch| arch.to_string()))?;
-        write!(f, "  preset  {}", self.preset.map_or("none", |preset| preset.name))
+        write!(f, "  preset  {}", self.preset.map_or("none", |preset| preset.name))?;
+        if let Some(obstacle) = &self.obstacle {
+            let entered =
+                if obstacle.leaves_a_way() { "needs --mount N=/ and --arch" } else { "not possible" };
+            write!(f, "\n  entry   {entered}: {obstacle}; {}", obstacle.hint())?;
+        }
+        Ok(())
     }
 }
 
@@ -68,12 +75,14 @@ impl Plan {
         let steps: Vec<_> = self.steps.iter().map(step_json).collect();
         let enter = &self.enter;
         json!({
-            "sources": self.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "checksum": self.checksum.to_string(),
-            "member": self.unpacker.member,
-            "max_size": self.unpacker.max_size,
+            "sources": self.origin.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "checksum": self.origin.checksum.to_string(),
+            "image_checksum": self.origin.image_checksum.to_string(),
+            "member": self.origin.unpacker.member,
+            "max_size": self.origin.unpacker.max_size,
             "output": lossy(&self.output),
             "size": self.size,
+            "shrink": self.shrink,
             "mounts": enter.mounts.iter().map(|(number, path)| (number, lossy(path))).collect::<Vec<_>>(),
             "arch": enter.arch.map(|arch| arch.to_string()),
             "preset": enter.preset.map(|preset| preset.name),
@@ -86,8 +95,8 @@ impl Plan {
             },
             "isolation": enter.isolation,
             "mapper": enter.mapper,
-            "cache": self.cache.as_deref().map(lossy),
-            "offline": self.offline,
+            "cache": self.origin.cache.as_deref().map(lossy),
+            "offline": self.origin.offline,
             "steps": steps,
         })
         .to_string()
@@ -110,14 +119,20 @@ fn step_json(step: &Step) -> serde_json::Value {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let enter = &self.enter;
-        for source in &self.sources {
+        for source in &self.origin.sources {
             writeln!(f, "source     {source}")?;
         }
-        writeln!(f, "checksum   {}", self.checksum)?;
+        writeln!(f, "checksum   {}", self.origin.checksum)?;
+        if self.origin.image_checksum != Checksum::None {
+            writeln!(f, "unpacked   {}", self.origin.image_checksum)?;
+        }
         writeln!(f, "output     {}", self.output.display())?;
         match self.size {
             Some(size) => writeln!(f, "size       {size}")?,
             None => writeln!(f, "size       as it is")?,
+        }
+        if self.shrink {
+            writeln!(f, "shrink     to what is in it, in the end")?;
         }
         let mounts: Vec<_> =
             enter.mounts.iter().map(|(number, path)| format!("{number}={}", path.display())).collect();
@@ -163,7 +178,13 @@ pub fn presets_text(as_json: bool) -> String {
                 .iter()
                 .map(|(number, path)| json!({"partition": number, "path": path}))
                 .collect();
-            json!({"name": preset.name, "description": preset.description, "mounts": mounts})
+            json!({
+                "name": preset.name,
+                "description": preset.description,
+                "mounts": mounts,
+                "qemu_cpu": preset.qemu_cpu,
+                "note": preset.note,
+            })
         });
         return serde_json::Value::from_iter(rows).to_string();
     }
@@ -171,7 +192,11 @@ pub fn presets_text(as_json: bool) -> String {
     for preset in presets {
         let mounts: Vec<_> = preset.mounts.iter().map(|(number, path)| format!("{number}={path}")).collect();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:<18} {:<34} {}", preset.name, mounts.join(" "), preset.description);
+        let mounts = if mounts.is_empty() { "-".to_owned() } else { mounts.join(" ") };
+        let _ = writeln!(text, "{:<18} {mounts:<34} {}", preset.name, preset.description);
+        if let Some(note) = preset.note {
+            let _ = writeln!(text, "{:<18} {note}", "");
+        }
     }
     text
 }

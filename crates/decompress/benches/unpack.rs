@@ -7,52 +7,100 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for developers")]
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// A row of the table: a name, the archive and the command that makes it, and the anchor's command.
-type Case = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
-
 const IMAGE: &str = "disk.img";
 
-/// The anchors write to stdout, which is a file; `cp` gets the output's name as its last argument.
-const CASES: [Case; 8] = [
-    ("xz, many blocks", "multi.xz", &["xz", "-6", "-T2", "-kc", IMAGE], &["xz", "-dc", "-T1"]),
-    ("xz, one block", "single.xz", &["xz", "-6", "-T1", "-kc", IMAGE], &["xz", "-dc", "-T1"]),
-    ("gz", "disk.gz", &["gzip", "-6", "-kc", IMAGE], &["gzip", "-dc"]),
-    ("zip", "disk.zip", &["zip", "-q", "-", IMAGE], &["unzip", "-p"]),
-    ("bz2", "disk.bz2", &["bzip2", "-kc", IMAGE], &["bzip2", "-dc"]),
-    ("zst", "disk.zst", &["zstd", "-q", "-kc", IMAGE], &["zstd", "-dc"]),
-    ("zst, many frames", "multi.zst", &["pzstd", "-q", "-p4", "-kc", IMAGE], &["zstd", "-dc"]),
-    ("raw", IMAGE, &[], &["cp", "--sparse=always", "--reflink=auto"]),
+/// A row of the table.
+struct Case {
+    name: &'static str,
+    archive: &'static str,
+    made: Made,
+    /// Writes to stdout, which is a file; `cp` gets the output's name as its last argument.
+    anchor: &'static [&'static str],
+    /// Whether both get the archive through a pipe.
+    is_piped: bool,
+}
+
+/// How an archive is made of the image.
+enum Made {
+    /// It is the image.
+    Already,
+    /// By what a command writes to stdout.
+    By(&'static [&'static str]),
+    /// In frames that tell the size of their data, as in the seekable format.
+    InFrames,
+}
+
+const fn case(
+    name: &'static str,
+    archive: &'static str,
+    made: Made,
+    anchor: &'static [&'static str],
+) -> Case {
+    Case { name, archive, made, anchor, is_piped: false }
+}
+
+const THREADED_XZ: Made = Made::By(&["xz", "-6", "-T2", "-kc", IMAGE]);
+
+const CASES: [Case; 11] = [
+    case("xz, many blocks", "multi.xz", THREADED_XZ, &["xz", "-dc", "-T1"]),
+    Case {
+        is_piped: true,
+        ..case("xz, many blocks, arriving", "multi.xz", THREADED_XZ, &["xz", "-dc", "-T1"])
+    },
+    case("xz, one block", "single.xz", Made::By(&["xz", "-6", "-T1", "-kc", IMAGE]), &["xz", "-dc", "-T1"]),
+    case("gz", "disk.gz", Made::By(&["gzip", "-6", "-kc", IMAGE]), &["gzip", "-dc"]),
+    case("zip", "disk.zip", Made::By(&["zip", "-q", "-", IMAGE]), &["unzip", "-p"]),
+    case("bz2", "disk.bz2", Made::By(&["bzip2", "-kc", IMAGE]), &["bzip2", "-dc"]),
+    case("zst", "disk.zst", Made::By(&["zstd", "-q", "-kc", IMAGE]), &["zstd", "-dc"]),
+    case("zst, many frames", "multi.zst", Made::By(&["pzstd", "-q", "-p4", "-kc", IMAGE]), &["zstd", "-dc"]),
+    case("zst, frames with sizes", "sized.zst", Made::InFrames, &["zstd", "-dc"]),
+    case("raw, sparse", IMAGE, Made::Already, &["cp", "--sparse=always", "--reflink=auto"]),
+    case("raw, dense", "dense.img", Made::By(&["cat", IMAGE]), &["cp", "--sparse=always", "--reflink=auto"]),
 ];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["--unpack", input, output] => unpack(input.as_ref(), output.as_ref()),
-        ["--measure", input, output, command @ ..] => measure(input, output.as_ref(), command),
+        ["--unpack", input, output] => unpack(File::open(input).unwrap(), output.as_ref()),
+        ["--unpack-stdin", output] => unpack(stdin(), output.as_ref()),
+        ["--measure", input, output, command @ ..] => measure(input, output.as_ref(), false, command),
+        ["--measure-piped", input, output, command @ ..] => measure(input, output.as_ref(), true, command),
         arguments => table(arguments),
     }
 }
 
-fn unpack(input: &Path, output: &Path) {
-    let (input, output) = (File::open(input).unwrap(), File::create(output).unwrap());
+fn stdin() -> File {
+    File::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap())
+}
+
+fn unpack(input: File, output: &Path) {
+    let output = File::create(output).unwrap();
     arm_image_decompress::unpack(&input, &output, &mut |_, _| ControlFlow::Continue(())).unwrap();
 }
 
-/// Runs one command in a process of its own, whose only child it is, and prints seconds and peak memory in KiB.
-fn measure(input: &str, output: &Path, command: &[&str]) {
+/// Runs one command in a process of its own, whose only children it and the pipe's other end are, and prints seconds and peak
+/// memory in KiB.
+fn measure(input: &str, output: &Path, is_piped: bool, command: &[&str]) {
     let (program, options) = command.split_first().unwrap();
     let own = *program == "--unpack";
     let _ = fs::remove_file(output);
     let mut child = if own { Command::new(std::env::current_exe().unwrap()) } else { Command::new(program) };
     if own {
-        child.arg("--unpack");
+        child.arg(if is_piped { "--unpack-stdin" } else { "--unpack" });
     }
-    child.args(options).arg(input);
+    child.args(options);
+    let mut feeder = is_piped.then(|| Command::new("cat").arg(input).stdout(Stdio::piped()).spawn().unwrap());
+    match &mut feeder {
+        Some(feeder) => child.stdin(feeder.stdout.take().unwrap()),
+        None => child.arg(input),
+    };
     if own || *program == "cp" {
         child.arg(output);
     } else {
@@ -61,6 +109,7 @@ fn measure(input: &str, output: &Path, command: &[&str]) {
     let start = Instant::now();
     assert!(child.status().unwrap().success(), "{command:?}");
     let seconds = start.elapsed().as_secs_f64();
+    assert!(feeder.is_none_or(|mut feeder| feeder.wait().unwrap().success()));
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
     println!("{seconds} {}", usage.max_rss());
 }
@@ -75,16 +124,15 @@ fn table(arguments: &[&str]) {
     let cores = std::thread::available_parallelism().unwrap();
     println!("{size} MiB, {cores} cores, {rounds} rounds; median (min-max)\n");
     println!("| archive | program | s | peak MiB | x |\n| --- | --- | --- | --- | --- |");
-    for (name, archive, pack, anchor) in CASES {
+    for Case { name, archive, made, anchor, is_piped } in CASES {
         if !wanted.is_empty() && !wanted.contains(&archive) {
             continue;
         }
         let (archive, output) = (folder.join(archive), folder.join("unpacked"));
-        if !pack.is_empty() && !is_installed(pack[0]) {
-            continue;
-        }
-        if !pack.is_empty() {
-            make(&archive, |part| {
+        match made {
+            Made::Already => {}
+            Made::By(pack) if !is_installed(pack[0]) => continue,
+            Made::By(pack) => make(&archive, |part| {
                 let mut command = Command::new(pack[0]);
                 let status = command
                     .args(&pack[1..])
@@ -92,11 +140,13 @@ fn table(arguments: &[&str]) {
                     .stdout(File::create(part).unwrap())
                     .status();
                 assert!(status.unwrap().success(), "{pack:?}");
-            });
+            }),
+            Made::InFrames => make(&archive, |part| make_frames(&folder.join(IMAGE), part)),
         }
+        let sample = |command: &[&str]| sample(&archive, &output, is_piped, command);
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
-            let samples = [sample(&archive, &output, anchor), sample(&archive, &output, &["--unpack"])];
+            let samples = [sample(anchor), sample(&["--unpack"])];
             if round == 0 {
                 assert_same(&output, &folder.join(IMAGE)); // and the caches are warm
                 continue;
@@ -122,11 +172,11 @@ fn row(name: &str, program: &str, samples: &mut [(f64, f64)], ratio: &str) {
 }
 
 /// Seconds, and mebibytes of memory.
-fn sample(input: &Path, output: &Path, command: &[&str]) -> (f64, f64) {
+fn sample(input: &Path, output: &Path, is_piped: bool, command: &[&str]) -> (f64, f64) {
     // Dirty pages of the run before would be written in this one's time.
     Command::new("sync").status().unwrap();
     let measured = Command::new(std::env::current_exe().unwrap())
-        .arg("--measure")
+        .arg(if is_piped { "--measure-piped" } else { "--measure" })
         .args([input, output])
         .args(command)
         .stderr(Stdio::inherit())
@@ -152,6 +202,16 @@ fn make(path: &Path, work: impl FnOnce(&Path)) {
         let part = path.with_extension("part");
         work(&part);
         fs::rename(part, path).unwrap();
+    }
+}
+
+fn make_frames(image: &Path, archive: &Path) {
+    const FRAME: u64 = 16 << 20;
+    let (mut image, mut archive) = (File::open(image).unwrap(), File::create(archive).unwrap());
+    let mut data = Vec::new();
+    while (&mut image).take(FRAME).read_to_end(&mut data).unwrap() > 0 {
+        archive.write_all(&zstd::bulk::compress(&data, 3).unwrap()).unwrap();
+        data.clear();
     }
 }
 

@@ -48,6 +48,12 @@ impl<'a> Source<'a> {
         self.fill_to(ENOUGH)
     }
 
+    /// The next `count` bytes and perhaps more; fewer only if the input ends before. No more than the buffer holds.
+    pub(crate) fn at_least(&mut self, count: usize) -> Result<&[u8], Error> {
+        self.fill_to(count.min(INPUT_BUFFER))?;
+        Ok(self.window())
+    }
+
     /// Reads more behind what is there; `false` at the end of the input, or if there is no room.
     pub(crate) fn grow(&mut self) -> Result<bool, Error> {
         let before = self.window().len();

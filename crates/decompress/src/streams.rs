@@ -66,25 +66,43 @@ pub(crate) fn unpack<C: Codec>(
     tick: Tick<'_>,
 ) -> Result<Unpacked, Error> {
     let total = input.size()?;
+    unpack_from::<C>(options, &mut Source::new(input.reader()), total, output, tick)
+}
+
+/// Unpacks what `source` has from its first byte on, of which there are `total` bytes, if that is known.
+pub(crate) fn unpack_from<C: Codec>(
+    options: &Unpacker,
+    source: &mut Source<'_>,
+    total: Option<u64>,
+    output: &SparseFile<'_>,
+    tick: Tick<'_>,
+) -> Result<Unpacked, Error> {
     let pattern = options.pattern()?;
-    let mut source = Source::new(input.reader());
     let mut ticked = |at: u64| if tick(at, total).is_break() { Err(Error::Cancelled) } else { Ok(()) };
-    let (unpacked, note) = write_beside(C::NAME, output, &pattern, |sink| {
-        loop {
-            decode::<C>(&mut source, sink, &mut ticked)?;
-            match next_stream::<C>(&mut source)? {
-                Next::Stream => {}
-                Next::End(note) => return Ok(note),
-            }
-        }
-    })?;
+    let (unpacked, note) =
+        write_beside(C::NAME, output, &pattern, |sink| decode_all::<C>(source, sink, &mut ticked))?;
     // Short inputs have their say, too, and the last call always shows the whole.
     ticked(source.at())?;
     Ok(Unpacked { note, ..unpacked })
 }
 
+/// Decodes one stream after the other, and returns what to tell the user of something behind them that is left out.
+pub(crate) fn decode_all<C: Codec>(
+    source: &mut Source<'_>,
+    sink: &mut impl Sink,
+    tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+) -> Result<Option<String>, Error> {
+    loop {
+        decode::<C>(source, sink, tick)?;
+        match next_stream::<C>(source)? {
+            Next::Stream => {}
+            Next::End(note) => return Ok(note),
+        }
+    }
+}
+
 /// What comes after a stream.
-enum Next {
+pub(crate) enum Next {
     Stream,
     /// The end, perhaps after something that is no stream and of which this is to be told.
     End(Option<String>),
@@ -120,7 +138,7 @@ pub(crate) fn decode<C: Codec>(
 }
 
 /// Skips padding, and tells what follows; anything unknown is an error.
-fn next_stream<C: Codec>(source: &mut Source<'_>) -> Result<Next, Error> {
+pub(crate) fn next_stream<C: Codec>(source: &mut Source<'_>) -> Result<Next, Error> {
     const LONGEST_TRAILER: usize = 128 << 10;
     let end = source.at();
     if C::PADDING > 0 {

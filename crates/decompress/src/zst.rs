@@ -3,6 +3,8 @@
 #[cfg_attr(feature = "c", path = "zst/libzstd.rs")]
 #[cfg_attr(not(feature = "c"), path = "zst/ruzstd.rs")]
 mod decoder;
+mod frame;
+mod frames;
 
 use decoder::Decoder;
 
@@ -38,6 +40,11 @@ impl Decompressor for Zst {
         output: &SparseFile<'_>,
         tick: Tick<'_>,
     ) -> Result<Unpacked, Error> {
+        if let (Input::File(file), Some(size)) = (&input, input.size()?)
+            && let Some(size) = frames::unpack(file, size, output, &mut *tick)?
+        {
+            return Ok(Unpacked::new(ZstFrame::NAME, size));
+        }
         streams::unpack::<ZstFrame>(options, input, output, tick)
     }
 }

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::str::FromStr;
 
 use crate::Error;
-use crate::hashing::Hashing;
+use crate::flow::BUFFER_SIZE;
+use crate::hashing::Hasher;
 
 /// A way to compute a digest, the weakest first.
 ///
@@ -66,7 +67,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// The digest of all that `reader` gives.
+    /// The digest of all that `reader` gives. A file is read in large steps, from where it stands; holes count as zeros.
     ///
     /// ```
     /// use arm_image_fetch::{Algorithm, Digest};
@@ -80,9 +81,16 @@ impl Digest {
     ///
     /// That of the reader.
     pub fn of(algorithm: Algorithm, mut reader: impl Read) -> io::Result<Self> {
-        let mut hashing = Hashing::new(algorithm, io::sink());
-        io::copy(&mut reader, &mut hashing)?;
-        Ok(hashing.finish().1)
+        let mut hasher = Hasher::new(algorithm);
+        let mut buffer = vec![0; BUFFER_SIZE];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(length) => hasher.update(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The algorithm that made it.
@@ -159,7 +167,6 @@ impl FromStr for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hashing::Hasher;
     use proptest::prelude::*;
 
     fn digest(algorithm: Algorithm, bytes: &[u8]) -> Digest {
@@ -205,6 +212,19 @@ mod tests {
             let message = text.parse::<Digest>().unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
         }
+    }
+
+    #[test]
+    fn holes_count_as_zeros() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(3_000_001).unwrap();
+        let expected = digest(Algorithm::Sha256, &vec![0; 3_000_001]);
+        assert_eq!(Digest::of(Algorithm::Sha256, &file).unwrap(), expected);
+        assert_eq!(
+            Digest::of(Algorithm::Sha256, &file).unwrap(),
+            digest(Algorithm::Sha256, b""),
+            "it is read"
+        );
     }
 
     proptest! {

@@ -82,7 +82,7 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// The bytes could not be passed on to the caller's `tee`.
+    /// The bytes could not be passed on to the caller's `tee`. They were fetched and verified all the same.
     #[error("failed to pass the bytes on")]
     Tee {
         /// The cause, from the `tee`.

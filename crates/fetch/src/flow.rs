@@ -6,20 +6,20 @@ use std::path::Path;
 
 use crate::digest::{Algorithm, Digest};
 use crate::hashing::Hasher;
+use crate::tee::Tee;
 use crate::{Error, Tick};
 
 /// Large enough to make system calls rare, small enough to stay in the second-level cache between reading and hashing.
-const BUFFER_SIZE: usize = 256 << 10;
+pub(crate) const BUFFER_SIZE: usize = 256 << 10;
 
 /// Hashes, passes on and counts.
 pub(crate) struct Flow<'a> {
     algorithm: Option<Algorithm>,
     hasher: Option<Hasher>,
-    tee: Option<&'a mut dyn Write>,
+    tee: Tee<'a>,
     tick: Tick<'a>,
     done: u64,
     total: Option<u64>,
-    is_spoiled: bool,
 }
 
 impl<'a> Flow<'a> {
@@ -28,10 +28,8 @@ impl<'a> Flow<'a> {
         tee: Option<&'w mut (dyn Write + 'w)>,
         tick: Tick<'a>,
     ) -> Self {
-        // Inside an `Option` a trait object keeps its own lifetime; taken out, it can be shortened to that of the tick.
-        let tee = tee.map(|tee| -> &'a mut dyn Write { tee });
         let hasher = algorithm.map(Hasher::new);
-        Self { algorithm, hasher, tee, tick, done: 0, total: None, is_spoiled: false }
+        Self { algorithm, hasher, tee: Tee::new(tee), tick, done: 0, total: None }
     }
 
     /// The bytes that passed.
@@ -45,19 +43,31 @@ impl<'a> Flow<'a> {
 
     /// Whether it matters to anybody that bytes pass.
     pub(crate) fn is_watched(&self) -> bool {
-        self.hasher.is_some() || self.tee.is_some()
+        self.hasher.is_some() || self.tee.is_open()
     }
 
-    /// Whether bytes were passed on that turned out to be others than those of the file.
-    pub(crate) fn is_spoiled(&self) -> bool {
-        self.is_spoiled
+    /// Whether the tee has all that passed.
+    pub(crate) fn is_teed(&self) -> bool {
+        matches!(self.tee, Tee::Given(_))
+    }
+
+    /// Whether a tee is there that was given nothing yet.
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self.tee, Tee::Waiting(_))
+    }
+
+    /// Fails if the tee was given less or other than what is at `of`.
+    pub(crate) fn check_tee(self, of: impl ToString) -> Result<(), Error> {
+        match self.tee {
+            Tee::Spoiled => Err(Error::Restarted { of: of.to_string() }),
+            Tee::Failed(source) => Err(Error::Tee { source }),
+            _ => Ok(()),
+        }
     }
 
     /// Begins again with the first byte. A tee cannot: if it has been given any, it is given no more.
     pub(crate) fn restart(&mut self) {
-        if self.done > 0 && self.tee.take().is_some() {
-            self.is_spoiled = true;
-        }
+        self.tee.restart();
         self.hasher = self.algorithm.map(Hasher::new);
         (self.done, self.total) = (0, None);
     }
@@ -76,9 +86,7 @@ impl<'a> Flow<'a> {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
         }
-        if let Some(tee) = &mut self.tee {
-            tee.write_all(bytes).map_err(|source| Error::Tee { source })?;
-        }
+        self.tee.write(bytes);
         self.done += bytes.len() as u64;
         self.tick()
     }

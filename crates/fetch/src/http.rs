@@ -77,11 +77,11 @@ impl HttpFetcher {
         Self { offline, ..self }
     }
 
-    /// Does what [`fetch`](Fetcher::fetch) does, and tells by which key the cache knows the bytes.
+    /// Gets one file; [`fetch_any`](Self::fetch_any) with one source.
     ///
     /// # Errors
     ///
-    /// As those of [`fetch`](Fetcher::fetch).
+    /// As those of [`fetch_any`](Self::fetch_any).
     pub fn fetch_entry(
         &self,
         source: &Source,
@@ -98,11 +98,53 @@ impl HttpFetcher {
     /// what the one before began. A checksum list is searched for the name of each source in order; all are taken for the
     /// same file.
     ///
+    /// # The tee
+    ///
+    /// The bytes of a download go to `tee` as they come, from the first on and in order; those that an earlier run left
+    /// come from the disk. Only a whole download reaches it: a file that is there already, in the cache or as a
+    /// [`Source::Path`], is better read where it is. In the end [`Fetched::teed`] says whether the tee was given all of the
+    /// file. If not, what was made of its bytes is worthless, whatever it looks like, and the file is at
+    /// [`Fetched::path`]: the tee was given nothing, or failed, or had begun with bytes that turned out to be others.
+    ///
+    /// A tee that fails ends the passing on, not the download: whoever reads the other end of a pipe may stop early.
+    /// While the tee blocks, nothing is downloaded and no tick is called.
+    ///
+    /// ```no_run
+    /// use std::io::{Read, pipe};
+    /// use std::ops::ControlFlow;
+    /// use arm_image_fetch::{Cache, Checksum, HttpFetcher};
+    ///
+    /// /// Stands for what unpacks.
+    /// fn count(mut input: impl Read) -> std::io::Result<u64> {
+    ///     std::io::copy(&mut input, &mut std::io::sink())
+    /// }
+    ///
+    /// let fetcher = HttpFetcher::new(Cache::open("/var/cache/images")?);
+    /// let sources = ["https://example.org/raspios.img.xz".parse()?];
+    /// let (reader, mut writer) = pipe()?;
+    /// let (fetched, counted) = std::thread::scope(|scope| {
+    ///     // It takes the reader with it, so that the writer notices when it ends.
+    ///     let counted = scope.spawn(move || count(reader));
+    ///     let fetched = fetcher.fetch_any(&sources, &Checksum::None, Some(&mut writer), &mut |_, _| {
+    ///         ControlFlow::Continue(())
+    ///     });
+    ///     // This is how the reader learns that it has all.
+    ///     drop(writer);
+    ///     (fetched, counted.join().expect("it does not panic"))
+    /// });
+    /// let fetched = fetched?;
+    /// let size = match fetched.teed {
+    ///     true => counted?,
+    ///     false => count(std::fs::File::open(&fetched.path)?)?,
+    /// };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Sources`] with the error of each, if there are several and all failed; it is a
     /// [checksum error](Error::is_checksum) if all were. Errors that no other source can mend, such as a full disk, are
-    /// returned as they are.
+    /// returned as they are. [`Error::Tee`] and [`Error::Restarted`] are those of [`fetch`](Fetcher::fetch) only.
     pub fn fetch_any(
         &self,
         sources: &[Source],
@@ -111,25 +153,38 @@ impl HttpFetcher {
         tick: Tick<'_>,
     ) -> Result<Fetched, Error> {
         let expected = self.digest(sources, checksum, tick)?;
-        let expected = expected.as_ref();
-        let mut flow = Flow::new(expected.map(Digest::algorithm), tee, tick);
+        let mut flow = Flow::new(expected.as_ref().map(Digest::algorithm), tee, tick);
+        self.first(sources, expected.as_ref(), &mut flow)
+    }
+
+    /// Gets the first of `sources` that can be had and is right.
+    fn first(
+        &self,
+        sources: &[Source],
+        expected: Option<&Digest>,
+        flow: &mut Flow<'_>,
+    ) -> Result<Fetched, Error> {
         let mut failures = Vec::new();
         for source in sources {
             let fetched = match source {
-                Source::Path(path) => local::pass(path, expected, &mut flow).map(|()| (path.clone(), None)),
+                Source::Path(path) => local::verify(path, expected, flow.ticker()).map(|()| {
+                    // What another source gave before does not count.
+                    flow.restart();
+                    (path.clone(), None)
+                }),
                 Source::Url(url) => {
-                    self.get(url, What::Image(expected), &mut flow).map(|(path, file)| (path, Some(file)))
+                    self.get(url, What::Image(expected), flow).map(|(path, file)| (path, Some(file)))
                 }
             };
             match fetched {
-                Ok(_) if flow.is_spoiled() => return Err(Error::Restarted { of: source.to_string() }),
                 Ok((path, in_use)) => {
                     let key = match (source, expected) {
                         (_, Some(digest)) => Some(Key::of(digest)),
                         (Source::Url(url), None) => Some(Key::new(url, None)),
                         (Source::Path(_), None) => None,
                     };
-                    return Ok(Fetched { path, key, source: source.clone(), _in_use: in_use });
+                    let (source, teed) = (source.clone(), flow.is_teed());
+                    return Ok(Fetched { path, key, source, teed, _in_use: in_use });
                 }
                 Err(error) if error.is_of_source() => failures.push(error),
                 Err(error) => return Err(error),
@@ -158,6 +213,8 @@ pub struct Fetched {
     pub key: Option<Key>,
     /// The source that gave it.
     pub source: Source,
+    /// Whether the `tee` was given all of its bytes, and no others.
+    pub teed: bool,
     _in_use: Option<File>,
 }
 
@@ -169,7 +226,15 @@ impl Fetcher for HttpFetcher {
         tee: Option<&mut dyn Write>,
         tick: Tick<'_>,
     ) -> Result<PathBuf, Error> {
-        Ok(self.fetch_entry(source, checksum, tee, tick)?.path)
+        let expected = self.digest(std::slice::from_ref(source), checksum, tick)?;
+        let mut flow = Flow::new(expected.as_ref().map(Digest::algorithm), tee, tick);
+        let fetched = self.first(std::slice::from_ref(source), expected.as_ref(), &mut flow)?;
+        if flow.is_awaited() {
+            flow.trust();
+            local::pass(&fetched.path, None, &mut flow)?;
+        }
+        flow.check_tee(source)?;
+        Ok(fetched.path)
     }
 }
 

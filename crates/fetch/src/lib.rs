@@ -43,7 +43,7 @@
 //! * The source is never written to, and a local file is never copied.
 //! * [`HttpFetcher::fetch_any`] takes several sources for one file; [`Error::Sources`] tells why each failed.
 //! * The one thing that bytes cannot prove: a `tee` has been given its bytes *before* the digest was known. What was made
-//!   of them is worthless unless `fetch` returned `Ok`. If they were bytes of another file, [`Error::Restarted`] says so.
+//!   of them is worthless unless the fetch succeeded, and, with [`HttpFetcher::fetch_any`], unless [`Fetched::teed`].
 //!
 //! # Features
 //!
@@ -69,9 +69,12 @@ mod patience;
 #[cfg(feature = "signatures")]
 mod signature;
 mod source;
+mod tee;
 mod tls;
 mod validators;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod server;
 
@@ -101,11 +104,13 @@ pub trait Fetcher: Debug {
     /// Gets `source`, checks it against `checksum`, and returns the path of the verified bytes.
     ///
     /// The same bytes, all of them and in order, go to `tee` as they arrive, whether from the network or from a file.
-    /// They are not verified before this returns `Ok`.
+    /// They are not verified before this returns `Ok`. [`HttpFetcher::fetch_any`] is for who can do with less: it passes on
+    /// only what it downloads.
     ///
     /// # Errors
     ///
-    /// [`Error::is_checksum`] tells a wrong digest and a useless checksum list from all other failures.
+    /// [`Error::Tee`] if the tee failed, and [`Error::Restarted`] if it was given bytes of another file; the source is
+    /// verified all the same then, and in the cache. [`Error::is_checksum`] tells a wrong digest and a useless checksum list from all other failures.
     fn fetch(
         &self,
         source: &Source,

@@ -11,7 +11,8 @@ use crate::{Checksum, Error, Fetcher, Source, Tick};
 
 /// Verifies files where they are, and returns their own path: nothing is copied.
 ///
-/// The checksum list has to be a file too.
+/// The checksum list has to be a file too, and is believed as it is: [`HttpFetcher`](crate::HttpFetcher) takes files too,
+/// and can ask for signed lists.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalFetcher;
 
@@ -32,7 +33,10 @@ impl Fetcher for LocalFetcher {
                 Some(list::choose_any(&entries, list, std::slice::from_ref(source))?)
             }
         };
-        verify(path, expected.as_ref(), tee, tick)
+        let mut flow = Flow::new(expected.as_ref().map(Digest::algorithm), tee, tick);
+        pass(path, expected.as_ref(), &mut flow)?;
+        flow.check_tee(path.display())?;
+        Ok(path.to_owned())
     }
 }
 
@@ -43,15 +47,9 @@ fn path_of(source: &Source) -> Result<&Path, Error> {
     }
 }
 
-/// Reads `path` once for the digest and the tee, or not at all where neither is wanted.
-pub(crate) fn verify(
-    path: &Path,
-    expected: Option<&Digest>,
-    tee: Option<&mut dyn Write>,
-    tick: Tick<'_>,
-) -> Result<PathBuf, Error> {
-    pass(path, expected, &mut Flow::new(expected.map(Digest::algorithm), tee, tick))?;
-    Ok(path.to_owned())
+/// Compares the bytes at `path` with `expected`; without, only looks whether they are there.
+pub(crate) fn verify(path: &Path, expected: Option<&Digest>, tick: Tick<'_>) -> Result<(), Error> {
+    pass(path, expected, &mut Flow::new(expected.map(Digest::algorithm), None, tick))
 }
 
 /// Pushes all of `path` through `flow`, from its first byte on, if anybody cares, and compares what passed.

@@ -4,9 +4,11 @@ use std::fmt;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use pgp::composed::{CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey};
+use pgp::composed::{
+    CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey,
+};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::KeyDetails;
@@ -41,7 +43,7 @@ impl Keyring {
     }
 
     /// The keys that can be read; those of another kind sign nothing that could be checked here.
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let blocks: Vec<Vec<u8>> = match text.split_once(PUBLIC_KEY) {
             Some((_, rest)) => {
@@ -103,19 +105,21 @@ impl Keyring {
             return Err("it does not say when it was made".to_owned());
         };
         let created = SystemTime::from(created);
-        let lifetime = signature.signature_expiration_time().map(std::time::Duration::from);
+        let lifetime = signature.signature_expiration_time().map(Duration::from);
         if lifetime.is_some_and(|time| !time.is_zero() && created + time < SystemTime::now()) {
             return Err("it has expired".to_owned());
         }
         for key in &self.keys {
-            if !signs(key, signature, signed) {
+            let subkey = signing_subkey(key, signature, signed);
+            if subkey.is_none() && signature.verify(&key.primary_key, signed).is_err() {
                 continue;
             }
             // A revocation is believed unseen: whoever can write one into the keyring could as well take the key out.
             if !key.details.revocation_signatures.is_empty() {
                 return Err(format!("its key {} is revoked", key.fingerprint()));
             }
-            if expiry(key).is_some_and(|expiry| expiry < created) {
+            let ends = [end(key), subkey.and_then(end_of_subkey)];
+            if ends.into_iter().flatten().any(|end| end < created) {
                 return Err(format!("its key {} had expired before", key.fingerprint()));
             }
             return Ok(());
@@ -124,24 +128,25 @@ impl Keyring {
     }
 }
 
-/// Whether the primary key or one of its signing subkeys made `signature` of `signed`.
-fn signs(key: &SignedPublicKey, signature: &Signature, signed: &[u8]) -> bool {
-    let by_subkey = || {
-        key.public_subkeys.iter().any(|subkey| {
-            let is_revoked =
-                subkey.signatures.iter().any(|each| each.typ() == Some(SignatureType::SubkeyRevocation));
-            let is_for_signing = subkey.signatures.iter().any(|each| each.key_flags().sign());
-            !is_revoked
-                && is_for_signing
-                && signature.verify(&subkey.key, signed).is_ok()
-                && subkey.verify_bindings(&key.primary_key).is_ok()
-        })
-    };
-    signature.verify(&key.primary_key, signed).is_ok() || by_subkey()
+/// The signing subkey of `key` that made `signature` of `signed`, if one did.
+fn signing_subkey<'k>(
+    key: &'k SignedPublicKey,
+    signature: &Signature,
+    signed: &[u8],
+) -> Option<&'k SignedPublicSubKey> {
+    key.public_subkeys.iter().find(|subkey| {
+        let is_revoked =
+            subkey.signatures.iter().any(|each| each.typ() == Some(SignatureType::SubkeyRevocation));
+        let is_for_signing = subkey.signatures.iter().any(|each| each.key_flags().sign());
+        !is_revoked
+            && is_for_signing
+            && signature.verify(&subkey.key, signed).is_ok()
+            && subkey.verify_bindings(&key.primary_key).is_ok()
+    })
 }
 
-/// When the key expires, by the newest of its signatures of itself.
-fn expiry(key: &SignedPublicKey) -> Option<SystemTime> {
+/// When the primary key expires, by the newest of its signatures of itself.
+fn end(key: &SignedPublicKey) -> Option<SystemTime> {
     let by_user = key.details.users.iter().flat_map(|user| {
         let own = user.signatures.iter();
         own.filter(|each| {
@@ -150,10 +155,19 @@ fn expiry(key: &SignedPublicKey) -> Option<SystemTime> {
     });
     let direct = key.details.direct_signatures.iter();
     let direct = direct.filter(|each| each.verify_key(&key.primary_key).is_ok());
-    let newest = by_user.chain(direct).max_by_key(|each| each.created().map(|time| time.as_secs()))?;
-    let lifetime = std::time::Duration::from(newest.key_expiration_time()?);
+    end_by(by_user.chain(direct), key.primary_key.created_at().into())
+}
+
+/// When a subkey, whose bindings were verified, expires by the newest of them.
+fn end_of_subkey(subkey: &SignedPublicSubKey) -> Option<SystemTime> {
+    end_by(subkey.signatures.iter(), subkey.key.created_at().into())
+}
+
+fn end_by<'s>(signatures: impl Iterator<Item = &'s Signature>, created: SystemTime) -> Option<SystemTime> {
+    let newest = signatures.max_by_key(|each| each.created().map(|time| time.as_secs()))?;
+    let lifetime = Duration::from(newest.key_expiration_time()?);
     // Zero means never (RFC 9580, section 5.2.3.13).
-    (!lifetime.is_zero()).then(|| SystemTime::from(key.primary_key.created_at()) + lifetime)
+    (!lifetime.is_zero()).then(|| created + lifetime)
 }
 
 /// The places at which a signature of `list` may be.

@@ -6,7 +6,7 @@ use arm_image::{Isolation, Mapper, Size};
 use arm_image_chroot::ResolvConf;
 use arm_image_decompress::Unpacker;
 
-use super::{Archive, Isolated, Mapped, Resolv};
+use super::{Archive, Isolated, Mapped, NewSize, Resolv};
 
 pub(super) fn source_and_target(text: &str) -> Result<(PathBuf, PathBuf), String> {
     let (from, to) = text.rsplit_once(':').ok_or("write SRC:DST, such as motd:/etc/motd")?;
@@ -37,6 +37,13 @@ pub(super) fn total(text: &str) -> Result<u64, String> {
         Ok(Size::Total(bytes)) => Ok(bytes),
         Ok(Size::Extra(_)) => Err("this size is not relative to anything".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+pub(super) fn new_size(text: &str) -> Result<NewSize, String> {
+    match text {
+        "min" => Ok(None),
+        _ => text.parse().map(Some).map_err(|error: arm_image::NotASize| format!("{error}, or `min`")),
     }
 }
 

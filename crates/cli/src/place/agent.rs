@@ -55,6 +55,10 @@ fn serve(channel: Channel) -> io::Result<()> {
                 .map_err(|cause| Error::Conversation { cause, console: String::new() })
         }),
         Request::Grow(job) => host::grow_only(&image, &job),
+        Request::Shrink(job, margin) => match host::shrink_only(&image, &job, margin) {
+            Ok(size) => return agent.reply(&Reply::Size(size)),
+            Err(error) => Err(error),
+        },
         _ => Ok(()),
     };
     match outcome {
@@ -89,7 +93,9 @@ impl Agent {
                 Request::Read { path, to } => read(root, &path, &to).map(|()| Reply::Done),
                 Request::IsDirectory { path } => root.is_directory(&path).map(Reply::Answer),
                 Request::Remove { path } => root.remove(&path).map(|()| Reply::Done),
-                Request::Open(_) | Request::Grow(_) => return Err(io::ErrorKind::InvalidData.into()),
+                Request::Open(_) | Request::Grow(_) | Request::Shrink(..) => {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
             };
             let reply = done.unwrap_or_else(|error| failed(&error.into()));
             self.reply(&reply)?;

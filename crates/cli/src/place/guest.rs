@@ -61,6 +61,26 @@ pub(super) fn grow_only(
     if cancelled { Err(Error::Cancelled) } else { Ok(()) }
 }
 
+/// Shrinks the file system of the only partition of `job` in a guest, and gives the bytes it covers then.
+pub(super) fn shrink_only(
+    path: &Path,
+    job: &Job,
+    margin: u64,
+    enter: &Enter,
+    scratch: &Path,
+    on: OnEvent<'_>,
+) -> Result<u64, Error> {
+    let (mut remote, job) = Remote::start(path, job, enter, scratch, on)?;
+    let reply = remote.ask(&Request::Shrink(job, margin), on)?;
+    let cancelled = remote.cancelled;
+    remote.end()?;
+    match reply {
+        _ if cancelled => Err(Error::Cancelled),
+        Reply::Size(size) => Ok(size),
+        _ => Err(misunderstood().into()),
+    }
+}
+
 /// The guest, as something that runs commands in an image.
 struct Remote {
     guest: Guest,

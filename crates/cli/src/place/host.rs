@@ -45,15 +45,37 @@ pub(super) fn with_root<T>(
                 grow(job, mapped)?;
                 let mut root = mount(job, arch, mapped)?;
                 let outcome = work(&mut root, on);
+                if outcome.is_ok() {
+                    trim(job, &root);
+                }
                 close(outcome, root.close())
             })
         });
     close(outcome, emulation.close())
 }
 
+/// Gives what is free in the mounted file systems back to the image file, so that it holds only what is used. Where that
+/// cannot be done the image is as good, and takes more room.
+fn trim(job: &Job, root: &Root<'_>) {
+    for target in job.parts.iter().filter_map(|part| part.target.as_deref()) {
+        let _ = root.directory(target).map(|folder| filesystem::trim(&folder));
+    }
+}
+
 /// Grows the file systems that `job` marks, on their devices.
 pub(super) fn grow_only(image: &File, job: &Job) -> Result<(), Error> {
     with_devices(image, &job.parts, job.mapper, |mapped| grow(job, mapped))
+}
+
+/// Shrinks the file system of the only partition of `job`, and gives the bytes it covers then.
+pub(super) fn shrink_only(image: &File, job: &Job, margin: u64) -> Result<u64, Error> {
+    with_devices(image, &job.parts, job.mapper, |mapped| {
+        let found = job.parts.first().zip(mapped.paths().first());
+        let Some((part, device)) = found else { return Ok(0) };
+        let kind = Kind::named(&part.kind).unwrap_or(Kind::Ext4);
+        filesystem::shrink_device(device, kind, margin)
+            .map_err(|cause| Error::ShrinkSystem { number: part.number, cause })
+    })
 }
 
 fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Error> {

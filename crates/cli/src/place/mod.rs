@@ -15,6 +15,7 @@ use std::{
 };
 
 use arm_image_chroot::{ChrootRunner, ResolvConf};
+use arm_image_partition::filesystem::{self, Kind};
 use arm_image_qemu::Arch;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub use agent::serve_if_guest;
 pub(crate) use choose::{Place, choose};
 pub(crate) use host::with_devices;
 
-use crate::{Enter, Error, Event, Mapper, OnEvent, Part, Stage, build::tell};
+use crate::{Enter, Error, Event, Isolation, Mapper, OnEvent, Part, Stage, build::tell};
 
 /// What the privileged half needs to know, wherever it runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,9 +80,27 @@ impl JobPart {
             grow: false,
         }
     }
+
+    /// A partition whose file system, called as by mount(8), is mounted nowhere.
+    pub(crate) fn alone(number: u32, range: Range<u64>, kind: String) -> JobPart {
+        JobPart { number, range, kind, target: None, grow: false }
+    }
 }
 
 impl Job {
+    /// Nothing to do, in the way that `enter` says.
+    pub(crate) fn empty(enter: &Enter, arch: Option<Arch>) -> Job {
+        Job {
+            parts: Vec::new(),
+            arch: arch.map(|arch| arch.to_string()),
+            qemu: enter.qemu.clone(),
+            search: enter.search.clone(),
+            resolv_conf: enter.resolv_conf,
+            resolv_conf_source: "/etc/resolv.conf".into(),
+            mapper: enter.mapper,
+        }
+    }
+
     /// The architecture of the image's programs, where any are run.
     fn arch(&self) -> Result<Option<Arch>, Error> {
         Ok(self.arch.as_deref().map(str::parse).transpose()?)
@@ -123,12 +142,50 @@ pub(crate) fn grow(
     scratch: &Path,
     on: OnEvent<'_>,
 ) -> Result<(), Error> {
+    let kinds: Vec<_> = job.parts.iter().filter_map(|part| Kind::named(&part.kind)).collect();
+    if grows_in_file(enter, &kinds) {
+        tell(on, Event::Stage(Stage::Resize, "growing the file system"))?;
+        for part in job.parts.iter().filter(|part| part.grow) {
+            filesystem::grow_unmounted(path, part.range.clone())
+                .map_err(|cause| Error::Grow { number: part.number, cause })?;
+        }
+        return Ok(());
+    }
     let (place, why) = choose(enter, &job.kinds(), None)?;
-    tell(on, Event::Stage(Stage::Mount, &format!("growing the file system {why}")))?;
+    tell(on, Event::Stage(Stage::Resize, &format!("growing the file system {why}")))?;
     match place {
         Place::Guest => guest::grow_only(path, job, enter, scratch, on),
         Place::Host => host::grow_only(&open(path)?, job),
     }
+}
+
+/// Shrinks the file system of the only partition of `job` in the image at `path`, with `margin` bytes to spare, and gives the
+/// bytes it covers then.
+pub(crate) fn shrink(
+    path: &Path,
+    job: &Job,
+    margin: u64,
+    enter: &Enter,
+    scratch: &Path,
+    on: OnEvent<'_>,
+) -> Result<u64, Error> {
+    match choose(enter, &job.kinds(), None)?.0 {
+        Place::Guest => guest::shrink_only(path, job, margin, enter, scratch, on),
+        Place::Host => host::shrink_only(&open(path)?, job, margin),
+    }
+}
+
+/// Whether file systems of these kinds grow in the file, by their own tools: where this kernel does not do it, and no other is
+/// asked for. It takes longer than a kernel, and less than starting one.
+pub(crate) fn grows_in_file(enter: &Enter, kinds: &[Kind]) -> bool {
+    let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    enter.isolation == Isolation::Auto && kinds.iter().all(|kind| kind.is_ext()) && !is_host(enter, &names)
+}
+
+/// Whether file systems of `kinds` are mounted by this kernel.
+pub(crate) fn is_host(enter: &Enter, kinds: &[&str]) -> bool {
+    choose(enter, kinds, None).is_ok_and(|(place, _)| place == Place::Host)
 }
 
 fn open(path: &Path) -> Result<std::fs::File, Error> {

@@ -21,6 +21,8 @@ pub(super) enum Request {
     Open(Job),
     /// Map and grow only.
     Grow(Job),
+    /// Map and shrink the one partition only, with so many bytes to spare.
+    Shrink(Job, u64),
     /// Run a program, on the line's terminal where a window is given.
     Run { argv: Vec<OsString>, env: Vec<(OsString, OsString)>, directory: PathBuf, terminal: Option<Window> },
     /// Make a file, folder or link.
@@ -54,6 +56,8 @@ pub(super) enum Reply {
     Line(Stream, usize),
     Done,
     Answer(bool),
+    /// Bytes.
+    Size(u64),
     /// A wait status, as wait(2) gives it.
     Exited(i32),
     Failed {

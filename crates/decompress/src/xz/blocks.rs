@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use super::XzStream;
 use super::index::{
-    Flags, HEADER, Record, dictionary, header, parse_footer, parse_header, parse_index, tail,
+    Flags, HEADER, Record, header, parse_block_header, parse_footer, parse_header, parse_index, tail,
 };
 use crate::input::FileReader;
 use crate::parallel::{Progress, for_each};
@@ -19,13 +19,13 @@ use crate::streams::{Codec, decode};
 use crate::{Error, SparseFile, Tick};
 
 /// What all decoders' dictionaries together may take, in bytes. With `xz -6` there is room for 24 workers, with `-9` for three.
-const MEMORY: u64 = 192 << 20;
+pub(super) const MEMORY: u64 = 192 << 20;
 
 /// The most that the indexes of a file may take, in bytes: 100 000 blocks and more. Beyond it a file is decoded as a stream.
 const INDEXES: u64 = 1 << 20;
 
 /// Small blocks are put together to parts of this unpacked size in bytes, so that not each of them needs a new decoder.
-const PART: u64 = 8 << 20;
+pub(super) const PART: u64 = 8 << 20;
 
 /// The size of a block's header in bytes is at most this, section 3.1.1 of the format.
 const BLOCK_HEADER: usize = 1024;
@@ -132,7 +132,7 @@ impl Part {
             let mut header = [0; BLOCK_HEADER];
             let size = usize::try_from(end - at).map_or(BLOCK_HEADER, |size| size.min(BLOCK_HEADER));
             file.read_exact_at(&mut header[..size], at).ok()?;
-            largest = largest.max(dictionary(&header[..size])?);
+            largest = largest.max(parse_block_header(&header[..size])?.dictionary);
             at = end;
         }
         Some(largest)

@@ -78,32 +78,54 @@ pub(super) fn parse_index(bytes: &[u8]) -> Option<Vec<Record>> {
     (rest.len() < 4 && rest.iter().all(|byte| *byte == 0)).then_some(records)
 }
 
-/// The memory that a block's LZMA2 dictionary takes in bytes, from the first bytes of the block, sections 3.1 and 5.3.1; `None`
-/// if its header is cut or is not understood.
-pub(super) fn dictionary(block: &[u8]) -> Option<u64> {
+/// What the header of a block tells beside its filters, sections 3.1 and 5.3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BlockHeader {
+    /// Its own size in bytes.
+    pub(super) size: usize,
+    /// The sizes of the block's chunks and of its data in bytes, where they are told. Who packs on several threads tells both.
+    pub(super) packed: Option<u64>,
+    pub(super) unpacked: Option<u64>,
+    /// The memory that the dictionary of LZMA2 takes, in bytes.
+    pub(super) dictionary: u64,
+}
+
+/// Reads a block's header from the first bytes of the block; `None` if it is cut or is not understood. Whether its checksum is
+/// right is left to the decoder.
+pub(super) fn parse_block_header(block: &[u8]) -> Option<BlockHeader> {
     const LZMA2: u64 = 0x21;
     const PACKED_SIZE: u8 = 0x40;
     const UNPACKED_SIZE: u8 = 0x80;
-    let (size, _) = block.split_first().filter(|(size, _)| **size > 0)?;
-    let header = block.get(..(usize::from(*size) + 1) * 4)?;
-    let (flags, mut rest) = header.get(1..)?.split_first()?;
-    for size in [PACKED_SIZE, UNPACKED_SIZE] {
-        if flags & size != 0 {
-            integer(&mut rest)?;
-        }
-    }
+    let size = block_header_size(*block.first()?)?;
+    let (flags, mut rest) = block.get(..size)?.get(1..)?.split_first()?;
+    let packed = if flags & PACKED_SIZE != 0 { Some(integer(&mut rest)?) } else { None };
+    let unpacked = if flags & UNPACKED_SIZE != 0 { Some(integer(&mut rest)?) } else { None };
     for _ in 0..=flags & 3 {
         let (id, length) = (integer(&mut rest)?, integer(&mut rest)?);
         let (properties, others) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         rest = others;
-        match (id, properties) {
-            (LZMA2, [40]) => return Some(u64::from(u32::MAX)),
-            (LZMA2, [bits @ 0..40]) => return Some((2 | u64::from(bits & 1)) << (bits / 2 + 11)),
+        let dictionary = match (id, properties) {
+            (LZMA2, [40]) => u64::from(u32::MAX),
+            (LZMA2, [bits @ 0..40]) => (2 | u64::from(bits & 1)) << (bits / 2 + 11),
             (LZMA2, _) => return None,
-            _ => {}
-        }
+            _ => continue,
+        };
+        return Some(BlockHeader { size, packed, unpacked, dictionary });
     }
     None
+}
+
+/// The size of a block's header by its first byte, section 3.1.1; `None` if an index stands there.
+pub(super) fn block_header_size(first: u8) -> Option<usize> {
+    (first > 0).then(|| (usize::from(first) + 1) * 4)
+}
+
+/// The size of the check behind a block in bytes, section 2.1.1.2.
+pub(super) fn check_size(flags: Flags) -> u64 {
+    match flags[1] & 0xf {
+        0 => 0,
+        id => 4 << ((id - 1) / 3),
+    }
 }
 
 /// The header of a stream with these flags.
@@ -131,7 +153,7 @@ pub(super) fn tail(flags: Flags, records: &[Record]) -> Vec<u8> {
 }
 
 /// Takes a multibyte integer from the front, section 1.2.
-fn integer(bytes: &mut &[u8]) -> Option<u64> {
+pub(super) fn integer(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for position in 0..9 {
         let (byte, rest) = bytes.split_first()?;
@@ -145,7 +167,7 @@ fn integer(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn push_integer(bytes: &mut Vec<u8>, value: u64) {
+pub(super) fn push_integer(bytes: &mut Vec<u8>, value: u64) {
     debug_assert!(value <= LARGEST);
     let mut rest = value;
     while rest > 0x7f {
@@ -155,7 +177,7 @@ fn push_integer(bytes: &mut Vec<u8>, value: u64) {
     bytes.push(rest.to_le_bytes()[0]);
 }
 
-fn crc32(bytes: &[u8]) -> [u8; 4] {
+pub(super) fn crc32(bytes: &[u8]) -> [u8; 4] {
     let mut crc = Crc::new();
     crc.update(bytes);
     crc.sum().to_le_bytes()

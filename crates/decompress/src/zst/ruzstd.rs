@@ -4,16 +4,8 @@ use std::io::Read;
 
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
+use super::frame::{BLOCK_HEADER, CHECKSUM, SKIPPABLE_HEADER, header_size, parse_block, skippable};
 use crate::streams::Step;
-
-/// The magic of a frame to be skipped is this and 15 numbers behind it, section 3.1.2.
-const SKIPPABLE: u32 = 0x184d_2a50;
-
-/// Magic and size of a frame to be skipped.
-const SKIPPABLE_HEADER: usize = 8;
-
-/// The size of the checksum at the end of a frame.
-const CHECKSUM: usize = 4;
 
 /// A decoder for a single frame.
 pub(crate) struct Decoder {
@@ -71,13 +63,12 @@ impl Decoder {
     fn take(&mut self, input: &[u8]) -> Result<usize, String> {
         match self.state {
             State::Header => {
-                let Some(magic) = input.first_chunk() else { return Ok(0) };
-                if u32::from_le_bytes(*magic) & !0xf == SKIPPABLE {
-                    let Some([.., a, b, c, d]) = input.first_chunk::<SKIPPABLE_HEADER>() else {
-                        return Ok(0);
-                    };
-                    let size = u32::from_le_bytes([*a, *b, *c, *d]);
-                    self.state = State::Skipping(usize::try_from(size).map_err(|error| error.to_string())?);
+                if input.len() < SKIPPABLE_HEADER {
+                    return Ok(0);
+                }
+                if let Some(size) = skippable(input) {
+                    let rest = size - SKIPPABLE_HEADER as u64;
+                    self.state = State::Skipping(usize::try_from(rest).map_err(|error| error.to_string())?);
                     return Ok(SKIPPABLE_HEADER);
                 }
                 let Some(header) = input.get(4).and_then(|descriptor| input.get(..header_size(*descriptor)))
@@ -90,12 +81,10 @@ impl Decoder {
                 Ok(header.len())
             }
             State::Blocks => {
-                let Some([a, b, c]) = input.first_chunk() else { return Ok(0) };
-                let block = u32::from_le_bytes([*a, *b, *c, 0]);
-                let (is_last, is_run) = (block & 1 == 1, block >> 1 & 3 == 1);
-                let body = if is_run { 1 } else { usize::try_from(block >> 3).unwrap_or(usize::MAX) };
-                let checksum = if is_last && self.has_checksum { CHECKSUM } else { 0 };
-                let size = body.saturating_add(3 + checksum);
+                let Some(header) = input.first_chunk() else { return Ok(0) };
+                let block = parse_block(*header).ok_or("a block is of an unknown type")?;
+                let checksum = if block.is_last && self.has_checksum { CHECKSUM } else { 0 };
+                let size = BLOCK_HEADER + block.packed + checksum;
                 let Some(whole) = input.get(..size) else { return Ok(0) };
                 self.library
                     .decode_blocks(whole, BlockDecodingStrategy::UptoBlocks(1))
@@ -120,16 +109,4 @@ impl Decoder {
             _ => Ok(()),
         }
     }
-}
-
-/// The size of a frame's header with its magic, from its fifth byte, section 3.1.1.1.1.
-fn header_size(descriptor: u8) -> usize {
-    let is_single_segment = descriptor & 0x20 != 0;
-    let window = usize::from(!is_single_segment);
-    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let content = match descriptor >> 6 {
-        0 => usize::from(is_single_segment),
-        flag => 1 << flag,
-    };
-    4 + 1 + window + dictionary + content
 }

@@ -5,6 +5,7 @@
 mod blocks;
 mod common;
 mod damage;
+mod frames;
 mod members;
 mod round_trip;
 mod sparse;

@@ -20,7 +20,7 @@ fn run(folder: &Path, arguments: &[&str]) -> Option<Result<Vec<u8>, String>> {
 
 #[test]
 fn archives_made_by_the_tools_are_unpacked() {
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 18] = [
         &["xz", "-kc", "-1", "disk.img"],
         &["xz", "-kc", "-T2", "--block-size=262144", "disk.img"],
         &["xz", "-kc", "-1", "--check=none", "disk.img"],
@@ -28,6 +28,7 @@ fn archives_made_by_the_tools_are_unpacked() {
         &["xz", "-kc", "-1", "--check=sha256", "disk.img"],
         &["xz", "-kc", "--arm64", "--lzma2=preset=1", "disk.img"],
         &["xz", "-kc", "-9", "-T1", "disk.img"],
+        &["xz", "-kc", "-T2", "--block-size=1000000", "--arm64", "--lzma2=preset=0", "disk.img"],
         &["gzip", "-kc", "-1", "disk.img"],
         &["gzip", "-kc", "-9", "-n", "disk.img"],
         &["pigz", "-kc", "-p2", "disk.img"],
@@ -36,6 +37,7 @@ fn archives_made_by_the_tools_are_unpacked() {
         &["zstd", "-kqc", "-19", "-T2", "disk.img"],
         &["zstd", "-kqc", "--long=30", "disk.img"],
         &["zstd", "-kqc", "--no-check", "disk.img"],
+        &["pzstd", "-kqc", "-p3", "disk.img"],
         &["zip", "-q", "-", "disk.img"], // with a data descriptor, because the output is a pipe
     ];
     let folder = tempfile::tempdir().unwrap();

@@ -43,8 +43,8 @@ impl Entry {
         let Some(stamp) = Stamp::of(&self.path) else { return Ok(None) };
         let record = Record::read(&self.path).filter(|record| record.stamp == stamp);
         if record.is_none() && expected.is_some() {
-            match local::verify(&self.path, expected, None, tick) {
-                Ok(_) => self.write_record(String::new(), Validators::default())?,
+            match local::verify(&self.path, expected, tick) {
+                Ok(()) => self.write_record(String::new(), Validators::default())?,
                 Err(Error::Mismatch { .. }) => {
                     fs::remove_file(&self.path)
                         .map_err(|source| Error::Write { path: self.path.clone(), source })?;

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use reqwest::Url;
 
 use super::HttpFetcher;
-use crate::cache::{Entry, Keep, Key, Partial};
+use crate::Error;
+use crate::cache::{Keep, Key, Partial};
 use crate::digest::Digest;
 use crate::download::{Answer, Network, Request};
 use crate::flow::Flow;
 use crate::patience::Patience;
 use crate::source::shown;
 use crate::validators::Validators;
-use crate::{Error, local};
 
 /// What is fetched, which decides how it is judged.
 #[derive(Clone, Copy)]
@@ -53,7 +53,8 @@ impl HttpFetcher {
         if let Some(held) = &held
             && (expected.is_some() || self.offline || held.is_fresh)
         {
-            return replay(entry, flow);
+            flow.restart();
+            return Ok((entry.path().to_owned(), entry.in_use()?));
         }
         if self.offline {
             return Err(Error::Offline { url: shown(url) });
@@ -65,15 +66,10 @@ impl HttpFetcher {
             flow.restart();
         }
         match self.download(url, what, &known, &mut partial, flow)? {
-            Some(validators) => {
-                partial.commit(shown(url), validators)?;
-                Ok((entry.path().to_owned(), entry.in_use()?))
-            }
-            None => {
-                drop(partial);
-                replay(entry, flow)
-            }
+            Some(validators) => partial.commit(shown(url), validators)?,
+            None => drop(partial),
         }
+        Ok((entry.path().to_owned(), entry.in_use()?))
     }
 
     /// Tries until `partial` is complete and right; `None` if what is `known` still holds.
@@ -118,14 +114,4 @@ impl HttpFetcher {
             is_afresh = true;
         }
     }
-}
-
-/// Gives the bytes of a sound entry to the tee, and lets others at the entry meanwhile: nobody changes a file under its
-/// final name, they only put another in its place.
-fn replay(entry: Entry, flow: &mut Flow<'_>) -> Result<(PathBuf, File), Error> {
-    let (path, file) = (entry.path().to_owned(), entry.in_use()?);
-    drop(entry);
-    flow.trust();
-    local::pass(&path, None, flow)?;
-    Ok((path, file))
 }

@@ -17,8 +17,11 @@ use crate::{Checksum, Error, Source, Tick, list, local};
 impl HttpFetcher {
     /// The digest that `checksum` asks of all of `sources`; `None` if it asks for none.
     ///
-    /// Who calls this first can look whether [`Cache::unpacked`](crate::Cache::unpacked) makes the rest unnecessary. A list is searched for the
-    /// name of each source in order, then for the names to which redirects lead (`…/latest`).
+    /// Who calls this first can look whether [`Cache::unpacked`](crate::Cache::unpacked) makes the rest unnecessary. A list
+    /// is searched for the name of each source in order, then for the names to which redirects lead (`…/latest`).
+    ///
+    /// A [`Source::Path`] is only a name here, and need not be there: this is how to ask a list for the digest of an
+    /// unpacked image, `raspios.img`, where the source is `raspios.img.xz`.
     ///
     /// # Errors
     ///

@@ -14,6 +14,8 @@ use crate::list::LIST_LIMIT;
 use crate::server::{Server, announced, bare, chunked, ok};
 
 mod cached;
+#[cfg(feature = "signatures")]
+mod gnupg;
 mod kept;
 mod listed;
 mod mirrored;
@@ -21,8 +23,10 @@ mod proxied;
 mod redirected;
 mod resumed;
 mod retried;
+mod shared;
 #[cfg(feature = "signatures")]
 mod signed;
+mod teed;
 
 /// Some bytes that do not repeat, more than fit into one read.
 fn body() -> Vec<u8> {
@@ -260,26 +264,5 @@ fn a_tick_cancels_a_stalled_download() {
     let error =
         bench.fetcher.fetch(&server.source("/a.img"), &right(), None, &mut break_when_still).unwrap_err();
     assert!(matches!(error, Error::Cancelled), "{error}");
-    bench.holds_no_image();
-}
-
-#[test]
-fn a_tee_that_fails_ends_the_download() {
-    struct Full;
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let server = Server::saying(ok(&body()));
-    let bench = Bench::new();
-    let error = bench
-        .fetcher
-        .fetch(&server.source("/a.img"), &right(), Some(&mut Full), &mut |_, _| ControlFlow::Continue(()))
-        .unwrap_err();
-    assert!(matches!(error, Error::Tee { .. }), "{error}");
     bench.holds_no_image();
 }

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::{
-    HEADER, Record, dictionary, header, integer, parse_footer, parse_header, parse_index, push_integer, tail,
+    BlockHeader, HEADER, Record, check_size, header, integer, parse_block_header, parse_footer, parse_header,
+    parse_index, push_integer, tail,
 };
 
 fn records() -> impl Strategy<Value = Vec<Record>> {
@@ -14,7 +15,7 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse_index(&bytes);
-        let _ = dictionary(&bytes);
+        let _ = parse_block_header(&bytes);
         if let Some(bytes) = bytes.first_chunk() {
             let _ = parse_header(bytes);
             let _ = parse_footer(bytes);
@@ -78,11 +79,22 @@ fn integers_have_one_form() {
 fn dictionaries_have_the_sizes_of_the_format() {
     // Section 5.3.1: 0 is 4 KiB, 1 is 6 KiB, 2 is 8 KiB, 38 is 2 GiB, 40 is 4 GiB - 1.
     for (bits, size) in [(0, 4 << 10), (1, 6 << 10), (2, 8 << 10), (38, 2 << 30), (40, (4 << 30) - 1)] {
-        assert_eq!(dictionary(&[2, 0, 0x21, 1, bits, 0, 0, 0, 0, 0, 0, 0]), Some(size));
+        let dictionary = size;
+        assert_eq!(
+            parse_block_header(&[2, 0, 0x21, 1, bits, 0, 0, 0, 0, 0, 0, 0]),
+            Some(BlockHeader { size: 12, packed: None, unpacked: None, dictionary })
+        );
         // Behind both sizes and another filter.
         let behind = [3, 0xc1, 0x80, 0x01, 0x05, 0x0a, 0, 0x21, 1, bits, 0, 0, 0, 0, 0, 0];
-        assert_eq!(dictionary(&behind), Some(size));
+        let (packed, unpacked) = (Some(128), Some(5));
+        assert_eq!(parse_block_header(&behind), Some(BlockHeader { size: 16, packed, unpacked, dictionary }));
     }
-    assert_eq!(dictionary(&[2, 0, 0x21, 1, 41, 0, 0, 0, 0, 0, 0, 0]), None);
-    assert_eq!(dictionary(&[0; 12]), None);
+    assert_eq!(parse_block_header(&[2, 0, 0x21, 1, 41, 0, 0, 0, 0, 0, 0, 0]), None);
+    assert_eq!(parse_block_header(&[0; 12]), None);
+}
+
+#[test]
+fn checks_have_the_sizes_of_the_format() {
+    let sizes: Vec<u64> = (0..16).map(|id| check_size([0, id])).collect();
+    assert_eq!(sizes, [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64]);
 }

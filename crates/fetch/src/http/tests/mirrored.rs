@@ -79,22 +79,61 @@ fn without_a_digest_bytes_of_two_sources_are_not_mixed() {
     let (bench, go) = (Bench::new(), &mut |_, _| ControlFlow::Continue(()));
     let fetched = bench.fetch_any(&sources, &Checksum::None).unwrap();
     assert_eq!(fs::read(fetched.path).unwrap(), b"abc");
-    let bench = Bench::new();
-    let error = bench.fetcher.fetch_any(&sources, &Checksum::None, Some(&mut Vec::new()), go).unwrap_err();
-    assert!(matches!(error, Error::Restarted { .. }), "{error}");
+    let fetched =
+        Bench::new().fetcher.fetch_any(&sources, &Checksum::None, Some(&mut Vec::new()), go).unwrap();
+    assert!(!fetched.teed);
 }
 
 #[test]
 fn a_wrong_first_source_spoils_the_tee_but_not_the_file() {
     let (wrong, good) = (Server::saying(ok(b"other bytes")), Server::saying(ok(&body())));
-    let (bench, sources) = (Bench::new(), [wrong.source("/a.img"), good.source("/a.img")]);
-    let mut results = (0..2).map(|_| {
-        let mut passed = Vec::new();
-        let go = &mut |_, _| ControlFlow::Continue(());
-        bench.fetcher.fetch_any(&sources, &right(), Some(&mut passed), go).map(|_| passed)
+    let (bench, mut passed) = (Bench::new(), Vec::new());
+    let (sources, go) =
+        ([wrong.source("/a.img"), good.source("/a.img")], &mut |_, _| ControlFlow::Continue(()));
+    let fetched = bench.fetcher.fetch_any(&sources, &right(), Some(&mut passed), go).unwrap();
+    assert!(!fetched.teed && fs::read(&fetched.path).unwrap() == body());
+    assert_eq!(passed, b"other bytes", "nothing is put behind what does not count");
+}
+
+#[test]
+fn a_file_of_this_machine_that_is_wrong_does_not_spoil_the_tee() {
+    let (bench, good, mut passed) = (Bench::new(), Server::saying(ok(&body())), Vec::new());
+    let wrong = bench.folder.path().join("of-somebody-else.partial");
+    fs::write(&wrong, "other bytes").unwrap();
+    let (sources, go) = ([Source::Path(wrong), good.source("/a.img")], &mut |_, _| ControlFlow::Continue(()));
+    assert!(bench.fetcher.fetch_any(&sources, &right(), Some(&mut passed), go).unwrap().teed);
+    assert!(passed == body());
+}
+
+#[test]
+fn a_file_of_this_machine_does_not_count_as_what_a_server_began() {
+    let dying = Server::new(|exchange| match exchange.start() {
+        None => exchange.say(&announced(body().len(), "ETag: \"1\"\r\n", &body()[..700_000])),
+        Some(_) => exchange.say(&bare("404 Not Found", "")),
     });
-    assert!(matches!(results.next().unwrap(), Err(Error::Restarted { .. })));
-    assert_eq!(results.next().unwrap().unwrap(), body());
+    let (bench, mut passed) = (Bench::new(), Vec::new());
+    let path = bench.folder.path().join("of-somebody-else");
+    fs::write(&path, body()).unwrap();
+    let (sources, go) = ([dying.source("/a.img"), Source::Path(path)], &mut |_, _| ControlFlow::Continue(()));
+    assert!(!bench.fetcher.fetch_any(&sources, &right(), Some(&mut passed), go).unwrap().teed);
+}
+
+#[test]
+fn what_another_process_got_meanwhile_does_not_count_as_passed() {
+    let bench = Bench::new();
+    let path = bench.folder.path().join(Key::of(&digest(&body())).as_str());
+    let dying = Server::new(move |exchange| match exchange.start() {
+        None => exchange.say(&announced(body().len(), "ETag: \"1\"\r\n", &body()[..700_000])),
+        Some(_) => {
+            fs::write(&path, body()).unwrap();
+            exchange.say(&bare("404 Not Found", ""));
+        }
+    });
+    let spare = Server::saying(ok(&body()));
+    let (sources, mut passed) = ([dying.source("/a.img"), spare.source("/a.img")], Vec::new());
+    let go = &mut |_, _| ControlFlow::Continue(());
+    assert!(!bench.fetcher.fetch_any(&sources, &right(), Some(&mut passed), go).unwrap().teed);
+    assert_eq!(spare.requests(), 0);
 }
 
 #[test]

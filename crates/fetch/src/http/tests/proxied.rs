@@ -47,3 +47,31 @@ fn a_proxy_is_asked_for_the_whole_url() {
     assert!(again(name, &[(URL, url), ("http_proxy", address), exempt]));
     assert_eq!((proxy.requests(), server.requests()), (1, 1));
 }
+
+#[test]
+fn a_proxy_is_asked_for_a_way_to_an_encrypted_server() {
+    if let Ok(url) = std::env::var(URL) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut fetcher = fetcher(folder.path());
+        fetcher.manner.proxy = true;
+        let go = &mut |_, _| ControlFlow::Continue(());
+        let error = fetcher.fetch(&url.parse().unwrap(), &right(), None, go).unwrap_err();
+        assert!(matches!(error, Error::Request { .. }) && error.hint().unwrap().contains("proxy"), "{error}");
+        return;
+    }
+    let asked = Arc::new(Mutex::new(String::new()));
+    let hear = Arc::clone(&asked);
+    let proxy = Server::new(move |exchange| {
+        *hear.lock().unwrap() = exchange.head.clone();
+        exchange.say(&bare("403 Forbidden", ""));
+    });
+    let address = proxy.source("").to_string().replace("//", "//me:secret@");
+    for variable in ["https_proxy", "HTTPS_PROXY", "all_proxy"] {
+        let url = (URL, "https://publisher.invalid/a.img".to_owned());
+        let name = "a_proxy_is_asked_for_a_way_to_an_encrypted_server";
+        assert!(again(name, &[url, (variable, address.clone())]));
+        let asked = std::mem::take(&mut *asked.lock().unwrap());
+        assert!(asked.starts_with("connect publisher.invalid:443 "), "{variable}: {asked}");
+        assert!(asked.contains("proxy-authorization: basic "), "{variable}: {asked}");
+    }
+}

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::server::{Exchange, part};
 
-const ETAG: &str = "ETag: \"one\"\r\n";
+pub(super) const ETAG: &str = "ETag: \"one\"\r\n";
 const CUT: usize = 700_000;
 
 /// A server that breaks off its first answer, and gives the others as `then` does; `heard` are the headers of those.
-fn cutting(header: &'static str, then: impl Fn(&mut Exchange) + Send + Sync + 'static) -> (Server, Heard) {
+pub(super) fn cutting(
+    header: &'static str,
+    then: impl Fn(&mut Exchange) + Send + Sync + 'static,
+) -> (Server, Heard) {
     let (heard, count) = (Heard::default(), AtomicUsize::new(0));
     let hear = Arc::clone(&heard);
     let server = Server::new(move |exchange| {
@@ -22,10 +25,10 @@ fn cutting(header: &'static str, then: impl Fn(&mut Exchange) + Send + Sync + 's
     (server, heard)
 }
 
-type Heard = Arc<Mutex<Vec<String>>>;
+pub(super) type Heard = Arc<Mutex<Vec<String>>>;
 
 /// Gives what is asked for.
-fn obeys(exchange: &mut Exchange) {
+pub(super) fn obeys(exchange: &mut Exchange) {
     let answer = match exchange.start() {
         Some(start) => part(&body(), start, ETAG),
         None => announced(body().len(), ETAG, &body()),
@@ -34,7 +37,7 @@ fn obeys(exchange: &mut Exchange) {
 }
 
 /// A cache with the first bytes of a download that a tick ended.
-fn begun(source: &Source, checksum: &Checksum) -> Bench {
+pub(super) fn begun(source: &Source, checksum: &Checksum) -> Bench {
     let bench = Bench::new();
     let error = bench
         .fetcher
@@ -184,6 +187,19 @@ fn a_wrong_part_is_found_and_all_is_fetched_afresh_once() {
         let path = bench.fetch(&source, &right()).unwrap();
         assert!(fs::read(path).unwrap() == body());
         assert_eq!(server.requests(), 3);
+    }
+}
+
+#[test]
+fn a_server_that_has_nothing_beyond_the_beginning_is_asked_afresh() {
+    for (checksum, length) in [(right(), "*/10"), (right(), "*/700000"), (Checksum::None, "*/700000")] {
+        let complaint = bare("416 Range Not Satisfiable", &format!("Content-Range: bytes {length}\r\n"));
+        let (server, heard) = cutting(ETAG, move |exchange| exchange.say(&complaint));
+        let error = Bench::new().fails(&server.source("/a.img"), &checksum);
+        assert!(error.to_string().contains("416"), "{error}");
+        let heard = heard.lock().unwrap();
+        assert_eq!(heard.len(), 2);
+        assert!(heard[0].contains("range: bytes=700000-") && !heard[1].contains("range:"));
     }
 }
 

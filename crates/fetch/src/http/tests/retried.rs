@@ -19,12 +19,17 @@ fn a_passing_trouble_is_overcome() {
     let server = faltering(vec![
         |exchange| exchange.say(&bare("503 Service Unavailable", "")),
         |exchange| exchange.say(&bare("429 Too Many Requests", "Retry-After: 0\r\n")),
+        // The wait can also be told as a date; the own back-off does then.
+        |exchange| exchange.say(&bare("503 Oh", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n")),
         |_| {}, // Hangs up without a word.
-        |exchange| exchange.say(&announced(10, "", b"12345")),
     ]);
     let bench = Bench::new();
     assert_eq!(fs::read(bench.fetch(&server.source("/a.img"), &right()).unwrap()).unwrap(), body());
-    assert!(server.requests() > 4);
+    assert_eq!(server.requests(), 5);
+    let server = faltering(vec![|exchange| exchange.say(&announced(10, "", b"12345"))]);
+    let bench = Bench::new();
+    assert_eq!(fs::read(bench.fetch(&server.source("/a.img"), &right()).unwrap()).unwrap(), body());
+    assert!(server.requests() > 1);
 }
 
 #[test]

@@ -1,0 +1,249 @@
+//! The whole program beside the usual tools, in interleaved rounds: see scripts/bench.
+//!
+//! `cargo bench -p arm-image-tests --bench program -- FOLDER [ROUNDS]`, where FOLDER holds `disk.img`, `multi.xz` and `single.xz` as
+//! the bench of arm-image-decompress makes them. Prints tables in Markdown.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for developers")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+use std::{env, io};
+
+use arm_image_tests::program::sha256;
+
+mod devices;
+
+/// What is measured against what. All commands are for the shell, with `$ARM_IMAGE`, `$URL`, `$SUM` and `$FOLDER`, in an empty
+/// folder; both sides leave the image in `image`.
+struct Row {
+    what: &'static str,
+    /// The archive that `$URL` leads to.
+    archive: &'static str,
+    /// The usual way, and what it is called in the table.
+    anchor: (&'static str, &'static str),
+    product: (&'static str, &'static str),
+    /// Run once before all rounds.
+    first: &'static str,
+    /// Run before every sample.
+    before: &'static str,
+}
+
+const CURL: (&str, &str) = (
+    "curl; sha256sum; xz -dc > image",
+    "curl -sfo a.xz $URL && echo \"$SUM  a.xz\" | sha256sum -c --quiet && xz -dc -T1 a.xz > image",
+);
+const BUILD: (&str, &str) = (
+    "arm-image build",
+    "$ARM_IMAGE build -q --source $URL --checksum $SUM --output image --cache-dir cache > /dev/null",
+);
+/// The same up to the point at which the anchors stop: nothing is waited for to reach the disk, no image is kept for next time.
+const ROWS: [Row; 4] = [
+    Row {
+        what: "first build, xz with many blocks",
+        archive: "multi.xz",
+        anchor: CURL,
+        product: BUILD,
+        first: "true",
+        before: "rm -rf cache a.xz image",
+    },
+    Row {
+        what: "first build, xz with one block",
+        archive: "single.xz",
+        anchor: CURL,
+        product: BUILD,
+        first: "true",
+        before: "rm -rf cache a.xz image",
+    },
+    Row {
+        what: "the same again, from the cache",
+        archive: "multi.xz",
+        anchor: (
+            "cp --sparse=always --reflink=auto",
+            "cp --sparse=always --reflink=auto $FOLDER/disk.img image",
+        ),
+        product: BUILD,
+        first: BUILD.1,
+        before: "rm -f image",
+    },
+    Row {
+        what: "the same again, with what reaches the disk",
+        archive: "multi.xz",
+        anchor: (
+            "cp --sparse=always --reflink=auto; sync image",
+            "cp --sparse=always --reflink=auto $FOLDER/disk.img image && sync image",
+        ),
+        product: BUILD,
+        first: BUILD.1,
+        before: "rm -f image",
+    },
+];
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["--measure", command] => measure(command),
+        ["--serve", file] => serve(file.as_ref()),
+        ["--exact", devices::NAME, ..] => devices::inside(),
+        [folder] => tables(folder.as_ref(), 5),
+        [folder, rounds] => tables(folder.as_ref(), rounds.parse().unwrap()),
+        _ => println!("passed over: a folder with images is needed, see scripts/bench"),
+    }
+}
+
+fn tables(folder: &Path, rounds: usize) {
+    let folder = folder.canonicalize().unwrap();
+    println!("| work | program | s | peak MiB | x |\n| --- | --- | --- | --- | --- |");
+    for row in &ROWS {
+        compare(row, &folder, rounds);
+    }
+    start(rounds);
+    devices::compare(rounds);
+}
+
+/// Both sides of a row, in turn.
+fn compare(row: &Row, folder: &Path, rounds: usize) {
+    let archive = folder.join(row.archive);
+    let server = Served::start(&archive);
+    let work = tempfile::tempdir_in(folder).unwrap();
+    let shell = |command: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(work.path());
+        shell
+    };
+    let prepare = |command: &str| {
+        let mut shell = shell(command);
+        let status = surround(&mut shell, folder, &archive, &server.url).status().unwrap();
+        assert!(status.success(), "{command}");
+    };
+    let sample = |command: &str| {
+        prepare(row.before);
+        // Dirty pages of the run before would be written in this one's time.
+        Command::new("sync").status().unwrap();
+        let mut own = Command::new(env::current_exe().unwrap());
+        own.args(["--measure", command]).current_dir(work.path()).stderr(Stdio::inherit());
+        let output = surround(&mut own, folder, &archive, &server.url).output().unwrap();
+        assert!(output.status.success(), "{command}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (seconds, kibibytes) = text.trim().split_once(' ').unwrap();
+        (seconds.parse().unwrap(), kibibytes.parse::<f64>().unwrap() / 1024.0)
+    };
+    prepare(row.first);
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let one = sample(row.anchor.1);
+        let other = sample(row.product.1);
+        if round == 0 {
+            // The caches are warm now.
+            assert_eq!(sha256(&work.path().join("image")), sha256(&folder.join("disk.img")), "{}", row.what);
+            continue;
+        }
+        theirs.push(one);
+        ours.push(other);
+    }
+    print_pair(row.what, (row.anchor.0, theirs), (row.product.0, ours));
+}
+
+fn surround<'a>(command: &'a mut Command, folder: &Path, archive: &Path, url: &str) -> &'a mut Command {
+    command
+        .env("FOLDER", folder)
+        .env("ARM_IMAGE", arm_image_tests::program::program())
+        .env("URL", url)
+        .env("SUM", sha256(archive))
+        .env("NO_PROXY", "127.0.0.1")
+}
+
+/// Two lines of the table; `x` is the median of the ratios round by round.
+fn print_pair(what: &str, theirs: (&str, Vec<(f64, f64)>), ours: (&str, Vec<(f64, f64)>)) {
+    let mut ratios: Vec<f64> = theirs.1.iter().zip(&ours.1).map(|(theirs, ours)| theirs.0 / ours.0).collect();
+    ratios.sort_by(f64::total_cmp);
+    let ratio = format!("{:.2} ({:.2}-{:.2})", ratios[ratios.len() / 2], ratios[0], ratios[ratios.len() - 1]);
+    print_row(what, theirs, "1.00");
+    print_row("", ours, &ratio);
+}
+
+fn print_row(what: &str, (program, mut samples): (&str, Vec<(f64, f64)>), ratio: &str) {
+    samples.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let peak = samples.iter().map(|sample| sample.1).fold(0.0, f64::max);
+    let peak = if peak > 0.0 { format!("{peak:.0}") } else { String::new() };
+    let (median, least, most) = (samples[samples.len() / 2].0, samples[0].0, samples[samples.len() - 1].0);
+    println!("| {what} | `{program}` | {median:.3} ({least:.3}-{most:.3}) | {peak} | {ratio} |");
+}
+
+/// How long the program takes to say its version.
+fn start(rounds: usize) {
+    let samples = (0..rounds * 4).map(|_| {
+        let start = Instant::now();
+        let output = Command::new(arm_image_tests::program::program()).arg("--version").output().unwrap();
+        assert!(output.status.success());
+        (start.elapsed().as_secs_f64(), 0.0)
+    });
+    print_row("start of the program", ("arm-image --version", samples.collect()), "");
+}
+
+/// Runs one command of the shell's in a process of its own, whose only child it is: prints seconds and peak memory in KiB.
+fn measure(command: &str) {
+    let start = Instant::now();
+    assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command:?}");
+    let seconds = start.elapsed().as_secs_f64();
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
+    println!("{seconds} {}", usage.max_rss());
+}
+
+/// A web server in a process of its own.
+struct Served {
+    process: Child,
+    url: String,
+}
+
+impl Served {
+    fn start(file: &Path) -> Served {
+        let mut own = Command::new(env::current_exe().unwrap());
+        let mut process = own.arg("--serve").arg(file).stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Served { process, url: url.trim().to_owned() }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Serves `file` to everybody who connects.
+fn serve(file: &Path) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    println!("http://{}/{}", listener.local_addr().unwrap(), name_of(file).display());
+    for stream in listener.incoming() {
+        // A client that goes away is none of the server's trouble.
+        let _ = answer(stream.unwrap(), file);
+    }
+}
+
+fn answer(mut stream: TcpStream, file: &Path) -> io::Result<()> {
+    let mut is_head = false;
+    for line in BufReader::new(&stream).lines() {
+        let line = line?;
+        is_head |= line.starts_with("HEAD ");
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut file = File::open(file)?;
+    let size = file.metadata()?.len();
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n")?;
+    if !is_head {
+        io::copy(&mut file, &mut stream)?;
+    }
+    Ok(())
+}
+
+fn name_of(path: &Path) -> PathBuf {
+    path.file_name().unwrap().into()
+}
