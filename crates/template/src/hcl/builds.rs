@@ -1,0 +1,247 @@
+//! `build` blocks, each of their sources a build of its own.
+
+use std::collections::BTreeSet;
+
+use hcl_edit::structure::{Block, Structure};
+
+use super::body::Reader;
+use super::document::{Document, Found, only_keys, span};
+use super::sources::{Used, used_sources};
+use super::{NOTHING, map};
+use crate::Value;
+use crate::assemble::Assembly;
+use crate::braces::Braces;
+use crate::deferred;
+use crate::evaluate::{Evaluator, Scope};
+use crate::keys;
+use crate::model::{Build, PostProcessor};
+use crate::session::Session;
+use crate::suggest;
+use crate::text::Place;
+
+pub(super) fn evaluate(session: &Session<'_>, document: &Document<'_>, scope: &Scope<'_>) -> Vec<Build> {
+    let mut builds = Vec::new();
+    let mut unused: BTreeSet<&String> = document.sources.keys().collect();
+    for found in document.builds.iter().take_while(|_| !session.is_full()) {
+        for used in &evaluate_build(session, document, *found, scope, &mut builds) {
+            unused.remove(&used.reference);
+        }
+    }
+    // A source that nobody builds from may still be wrong.
+    for name in unused.into_iter().take_while(|_| !session.is_full()) {
+        let found = &document.sources[name];
+        let used = Used::alone(*found);
+        let known = [name.clone()];
+        let _ = source(session, &used, None, scope, &known);
+        if !document.builds.is_empty() {
+            let message = format!("the source `{name}` is not used by any build");
+            session.warning(found.text, &found.head(), message, None);
+        }
+    }
+    builds
+}
+
+const ATTRIBUTES: &[&str] = &["name", "description", "sources"];
+const BLOCKS: &[&str] = &[
+    "source",
+    "provisioner",
+    "post-processor",
+    "post-processors",
+    "error-cleanup-provisioner",
+    "hcp_packer_registry",
+];
+
+fn evaluate_build<'a>(
+    session: &Session<'_>,
+    document: &Document<'a>,
+    found: Found<'a>,
+    scope: &Scope<'_>,
+    builds: &mut Vec<Build>,
+) -> Vec<Used<'a>> {
+    only_keys(session, found, ATTRIBUTES, BLOCKS);
+    let name = attribute_text(session, found, "name", scope);
+    let all = used_sources(session, document, found, scope);
+    if all.is_empty() && !session.is_full() {
+        let hint = "sources = [\"source.arm-image.NAME\"]".to_owned();
+        session.error(found.text, &found.head(), "the build names no source", hint);
+    }
+    let known: Vec<String> = all.iter().flat_map(|used| [used.path(), used.name.clone()]).collect();
+    for used in &all {
+        if session.is_full() {
+            break;
+        }
+        let whole = [name.as_deref().unwrap_or_default(), &used.path()].join(".");
+        let whole = whole.trim_start_matches('.').to_owned();
+        let build = evaluate_one(session, found, used, name.clone(), whole, scope, &known);
+        builds.extend(build);
+    }
+    all
+}
+
+fn attribute_text(session: &Session<'_>, found: Found<'_>, key: &str, scope: &Scope<'_>) -> Option<String> {
+    let attribute = found.block.body.get_attribute(key)?;
+    let value = Evaluator::new(session).keep(&attribute.value, scope);
+    match value.and_then(|value| crate::evaluate::text(&value).map_err(Into::into)) {
+        Ok(text) => Some(text),
+        Err(fault) => {
+            session.fault(found.text, fault, &span(&attribute.value));
+            None
+        }
+    }
+}
+
+fn assembly<'s>(session: &'s Session<'s>, used: &Used<'_>, known: &'s [String]) -> Assembly<'s> {
+    Assembly { session, names: vec![used.path(), used.name.clone()], known, weak: false }
+}
+
+/// The scope in which a source, or what is done to it, is evaluated.
+fn scope_of<'s>(scope: &'s Scope<'s>, used: &Used<'_>, block: Option<&str>, running: bool) -> Scope<'s> {
+    let mut build = vec![("name".to_owned(), Value::from(block.unwrap_or_default()))];
+    if running {
+        build.extend(
+            deferred::NAMES.iter().map(|name| ((*name).to_owned(), Value::String(deferred::mark(name)))),
+        );
+    }
+    scope
+        .child()
+        .with("source", map([("name", &used.name), ("type", &used.kind)]))
+        .with("build", Value::Map(build.into_iter().collect()))
+}
+
+fn source(
+    session: &Session<'_>,
+    used: &Used<'_>,
+    block: Option<&str>,
+    scope: &Scope<'_>,
+    known: &[String],
+) -> Option<crate::model::Source> {
+    let scope = scope_of(scope, used, block, false);
+    let braces = Braces {
+        session,
+        user: None,
+        broken: &NOTHING,
+        waiting: None,
+        env: false,
+        build: Some((used.declared(), &used.kind)),
+        running: false,
+    };
+    let schema = keys::source(&used.kind);
+    let mut entries: Vec<keys::Entry<'_>> = Vec::new();
+    for (index, (text, body)) in used.bodies().into_iter().enumerate() {
+        let reader = Reader { session, text, scope: &scope, braces: &braces };
+        let mut more = reader.entries(body, schema);
+        // What the build says of its source goes before what the source says, and its name there is no key of it.
+        let names: BTreeSet<String> = more.iter().map(|entry| entry.name.clone()).collect();
+        entries.retain(|entry| !names.contains(&entry.name));
+        more.retain(|entry| index == 0 || entry.name != "name");
+        entries.extend(more);
+    }
+    let place = Place { text: used.source.text, range: used.source.head() };
+    assembly(session, used, known).source(&used.kind, &used.name, &place, entries)
+}
+
+fn evaluate_one(
+    session: &Session<'_>,
+    found: Found<'_>,
+    used: &Used<'_>,
+    block: Option<String>,
+    whole: String,
+    outer: &Scope<'_>,
+    known: &[String],
+) -> Option<Build> {
+    let source = source(session, used, block.as_deref(), outer, known);
+    let scope = scope_of(outer, used, block.as_deref(), true);
+    let braces = Braces {
+        session,
+        user: None,
+        broken: &NOTHING,
+        waiting: None,
+        env: false,
+        build: Some((used.declared(), &used.kind)),
+        running: true,
+    };
+    let reader = Reader { session, text: found.text, scope: &scope, braces: &braces };
+    let assembly = assembly(session, used, known);
+    let (mut provisioners, mut post_processors, mut error_cleanup) = (Vec::new(), Vec::new(), None);
+    for structure in &found.block.body {
+        let Structure::Block(block) = structure else { continue };
+        if session.is_full() {
+            break;
+        }
+        let step = Found { text: found.text, block };
+        let place = Place { text: found.text, range: step.head() };
+        match block.ident.value().as_str() {
+            kind @ ("provisioner" | "error-cleanup-provisioner") => {
+                let Some(label) = one_label(session, step) else { continue };
+                let entries = reader.entries(&block.body, keys::provisioner(label));
+                let provisioner = assembly.provisioner(label, &place, entries);
+                if kind == "provisioner" {
+                    provisioners.extend(provisioner);
+                } else if error_cleanup.replace(provisioner).is_some() {
+                    session.error(
+                        found.text,
+                        &place.range,
+                        "there is a second `error-cleanup-provisioner`",
+                        None,
+                    );
+                }
+            }
+            "post-processor" => {
+                post_processors.push(post_processor(&reader, &assembly, step).into_iter().collect());
+            }
+            "post-processors" => post_processors.push(group(&reader, &assembly, block)),
+            "hcp_packer_registry" => {
+                session.warning(found.text, &place.range, "`hcp_packer_registry` has no effect", None);
+            }
+            _ => {}
+        }
+    }
+    post_processors.retain(|group: &Vec<PostProcessor>| !group.is_empty());
+    let error_cleanup = error_cleanup.flatten();
+    Some(Build { block, name: whole, source: source?, provisioners, post_processors, error_cleanup })
+}
+
+fn one_label<'b>(session: &Session<'_>, step: Found<'b>) -> Option<&'b str> {
+    match &step.block.labels[..] {
+        [label] => Some(label.as_str()),
+        labels => {
+            let kind = step.block.ident.value().as_str();
+            let message = format!("a `{kind}` block has one label, its type, not {}", labels.len());
+            session.error(step.text, &step.head(), message, format!("{kind} \"TYPE\" {{ … }}"));
+            None
+        }
+    }
+}
+
+fn post_processor(
+    reader: &Reader<'_, '_>,
+    assembly: &Assembly<'_>,
+    step: Found<'_>,
+) -> Option<PostProcessor> {
+    let label = one_label(reader.session, step)?;
+    let entries = reader.entries(&step.block.body, keys::post_processor(label));
+    let place = Place { text: reader.text, range: step.head() };
+    assembly.post_processor(label, &place, entries)
+}
+
+fn group(reader: &Reader<'_, '_>, assembly: &Assembly<'_>, block: &Block) -> Vec<PostProcessor> {
+    let mut group = Vec::new();
+    for structure in &block.body {
+        match structure {
+            Structure::Block(inner) if inner.ident.value().as_str() == "post-processor" => {
+                group.extend(post_processor(reader, assembly, Found { text: reader.text, block: inner }));
+            }
+            other => {
+                let ident = match other {
+                    Structure::Attribute(attribute) => &attribute.key,
+                    Structure::Block(block) => &block.ident,
+                };
+                let name = ident.value().as_str();
+                let message = format!("`post-processors` holds `post-processor` blocks only, not `{name}`");
+                let hint = suggest::hint(name, ["post-processor"]);
+                reader.session.error(reader.text, &span(ident), message, hint);
+            }
+        }
+    }
+    group
+}

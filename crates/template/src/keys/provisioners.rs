@@ -1,0 +1,154 @@
+//! The keys of provisioners.
+
+use super::Kind::{Duration, Flag, OneOf, Text, TextMap, Texts, Whole, Wholes};
+use super::Status::{Current, Ignored};
+use super::{Complaint, Key, Schema, complaint, one_of, required};
+use crate::model::Settings;
+
+/// The types of provisioners there are.
+pub(crate) const TYPES: &[&str] = &["shell", "shell-local", "file", "ansible", "breakpoint"];
+
+/// The keys of a provisioner of that type.
+pub(crate) fn provisioner(kind: &str) -> Option<&'static Schema> {
+    match kind {
+        "shell" => Some(&SHELL),
+        "shell-local" => Some(&SHELL_LOCAL),
+        "file" => Some(&FILE),
+        "ansible" => Some(&ANSIBLE),
+        "breakpoint" => Some(&BREAKPOINT),
+        _ => None,
+    }
+}
+
+const NO_CONNECTION: &str = "there is no connection that could be lost";
+
+static SHELL: Schema = Schema {
+    keys: &[
+        ("inline", Texts, Current),
+        ("script", Text, Current),
+        ("scripts", Texts, Current),
+        ("binary", Flag, Current),
+        ("environment_vars", Texts, Current),
+        ("env", TextMap, Current),
+        ("env_var_format", Text, Current),
+        ("use_env_var_file", Flag, Current),
+        ("execute_command", Text, Current),
+        ("inline_shebang", Text, Current),
+        ("remote_folder", Text, Current),
+        ("remote_file", Text, Current),
+        ("remote_path", Text, Current),
+        ("skip_clean", Flag, Current),
+        ("valid_exit_codes", Wholes, Current),
+        ("start_retry_timeout", Duration, Ignored(NO_CONNECTION)),
+        ("expect_disconnect", Flag, Ignored(NO_CONNECTION)),
+        ("pause_after", Duration, Current),
+    ],
+    check: check_shell,
+};
+
+fn check_shell(settings: &Settings) -> Vec<Complaint> {
+    let mut found = one_of(settings, &["inline", "script", "scripts"]);
+    found.extend(check_pairs(settings));
+    if settings.has("inline") && settings.flag("binary") == Some(true) {
+        found.push(complaint(Some("binary"), "`binary` goes with a script, not with `inline`", ""));
+    }
+    found
+}
+
+/// Each element of `environment_vars` has to be `NAME=value`.
+fn check_pairs(settings: &Settings) -> Vec<Complaint> {
+    let pairs = settings.texts("environment_vars");
+    let wrong = pairs.iter().any(|pair| pair.split_once('=').is_none_or(|(name, _)| name.is_empty()));
+    let message = "an element of `environment_vars` is not `NAME=value`";
+    if wrong {
+        vec![complaint(Some("environment_vars"), message, "as in [\"LANG=C.UTF-8\"]")]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Also the keys of the post-processor of that name.
+pub(super) const SHELL_LOCAL_KEYS: &[Key] = &[
+    ("inline", Texts, Current),
+    ("script", Text, Current),
+    ("scripts", Texts, Current),
+    ("command", Text, Current),
+    ("execute_command", Texts, Current),
+    ("inline_shebang", Text, Current),
+    ("environment_vars", Texts, Current),
+    ("env", TextMap, Current),
+    ("env_var_format", Text, Current),
+    ("only_on", Texts, Current),
+    ("tempfile_extension", Text, Current),
+    ("use_linux_pathing", Flag, Ignored("paths are those of this machine")),
+    ("valid_exit_codes", Wholes, Current),
+];
+
+pub(super) fn check_shell_local(settings: &Settings) -> Vec<Complaint> {
+    let mut found = one_of(settings, &["inline", "script", "scripts", "command"]);
+    found.extend(check_pairs(settings));
+    found
+}
+
+static SHELL_LOCAL: Schema = Schema { keys: SHELL_LOCAL_KEYS, check: check_shell_local };
+
+static FILE: Schema = Schema {
+    keys: &[
+        ("source", Text, Current),
+        ("sources", Texts, Current),
+        ("content", Text, Current),
+        ("destination", Text, Current),
+        ("direction", OneOf(&["upload", "download"]), Current),
+        ("generated", Flag, Current),
+    ],
+    check: |settings| {
+        let mut found = one_of(settings, &["source", "sources", "content"]);
+        found.extend(required(settings, &["destination"]));
+        if settings.has("content") && settings.text("direction") == Some("download") {
+            found.push(complaint(
+                Some("content"),
+                "`content` cannot be downloaded",
+                "name the `source` in the image",
+            ));
+        }
+        found
+    },
+};
+
+const NO_SSH: &str = "ansible reaches the image by its chroot, not by SSH";
+
+static ANSIBLE: Schema = Schema {
+    keys: &[
+        ("playbook_file", Text, Current),
+        ("command", Text, Current),
+        ("extra_arguments", Texts, Current),
+        ("ansible_env_vars", Texts, Current),
+        ("groups", Texts, Current),
+        ("empty_groups", Texts, Current),
+        ("host_alias", Text, Current),
+        ("user", Text, Current),
+        ("inventory_file", Text, Current),
+        ("inventory_file_template", Text, Current),
+        ("inventory_directory", Text, Current),
+        ("keep_inventory_file", Flag, Current),
+        ("galaxy_file", Text, Current),
+        ("galaxy_command", Text, Current),
+        ("galaxy_force_install", Flag, Current),
+        ("galaxy_force_with_deps", Flag, Current),
+        ("roles_path", Text, Current),
+        ("collections_path", Text, Current),
+        ("skip_version_check", Flag, Current),
+        ("use_proxy", Flag, Ignored(NO_SSH)),
+        ("local_port", Whole, Ignored(NO_SSH)),
+        ("sftp_command", Text, Ignored(NO_SSH)),
+        ("use_sftp", Flag, Ignored(NO_SSH)),
+        ("ssh_host_key_file", Text, Ignored(NO_SSH)),
+        ("ssh_authorized_key_file", Text, Ignored(NO_SSH)),
+        ("ansible_proxy_key_type", Text, Ignored(NO_SSH)),
+        ("ansible_ssh_extra_args", Texts, Ignored(NO_SSH)),
+    ],
+    check: |settings| required(settings, &["playbook_file"]),
+};
+
+static BREAKPOINT: Schema =
+    Schema { keys: &[("disable", Flag, Current), ("note", Text, Current)], check: |_| Vec::new() };

@@ -1,0 +1,41 @@
+locals {
+  partitions = [
+    { name = "boot", type = "c", size = "256M", mount = "/boot" },
+    { name = "root", type = "83", size = "0", mount = "/" },
+  ]
+}
+
+source "arm" "x" {
+  file_urls               = ["https://example.org/a.zip"]
+  file_checksum_type      = "none"
+  image_build_method      = "reuse"
+  image_path              = "a.img"
+  image_size              = "2G"
+  qemu_binary_source_path = "/usr/bin/qemu-arm-static"
+  dynamic "image_partitions" {
+    for_each = local.partitions
+    each = part
+    content {
+      name       = image_partitions.value.name
+      type       = image_partitions.value.type
+      size       = image_partitions.value.size
+      mountpoint = part.value.mount
+    }
+  }
+}
+
+build {
+  sources = ["source.arm.x"]
+}
+
+source "arm-image" "y" {
+  iso_url      = "x"
+  iso_checksum = "none"
+  dynamic "iso_urls" {
+    for_each = []
+    content {
+    }
+  }
+  dynamic {
+  }
+}

@@ -1,0 +1,2 @@
+hostname = "from-a"
+users = ["a"]

@@ -1,0 +1,2 @@
+hostname = "from-given"
+size = 4294967296

@@ -1,0 +1,1 @@
+wifi_password = ["hunter2"]

@@ -1,0 +1,1 @@
+hostnam = "hunter2"

@@ -1,0 +1,28 @@
+locals {
+
+  chomp       = chomp("a\n\n")
+  endswith    = endswith("image.xz", ".xz")
+  format      = format("%s|%5d|%-5s|%05.1f|%x|%q|%t|%%|%v|%e", "a", 42, "b", 3.14159, 255, "q", true, [1, "x"], 12345.678)
+  format_bad  = can(format("%d", "x"))
+  formatlist  = formatlist("%s@%s", ["a", "b"], "host")
+  indent      = indent(2, "a\nb")
+  join        = join(", ", ["a", "b"], ["c"])
+  lower       = lower("ABC")
+  regex       = regex("(\\d+)-(\\d+)", "x12-34y")
+  regex_named = regex("(?P<major>\\d+)\\.(?P<minor>\\d+)", "v1.9")
+  regex_whole = regex("[a-z]+", "12abc")
+  regexall    = regexall("[0-9]", "a1b2")
+  regex_rep   = regex_replace("hello world", "(\\w+) (\\w+)", "$2 $1")
+  replace     = replace("1+2+3", "+", " - ")
+  split       = split(",", "a,b,,c")
+  startswith  = startswith("arm64", "arm")
+  strcontains = strcontains("hello", "ell")
+  strrev      = strrev("abc")
+  substr      = [substr("hello", 1, 3), substr("hello", -3, -1), substr("hi", 0, 99)]
+  title       = title("hello world")
+  trim        = trim("?!hi?!", "!?")
+  trimprefix  = trimprefix("v1.0", "v")
+  trimspace   = trimspace("  x ")
+  trimsuffix  = trimsuffix("a.img", ".img")
+  upper       = upper("straße")
+}

@@ -1,0 +1,8 @@
+locals {
+  c = "${local.b}-c"
+  b = "${local.a}-b"
+}
+
+local "a" {
+  expression = "a"
+}

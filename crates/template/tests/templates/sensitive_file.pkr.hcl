@@ -1,0 +1,4 @@
+variable "wifi_password" {
+  type      = string
+  sensitive = true
+}
