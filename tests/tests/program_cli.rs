@@ -41,6 +41,10 @@ fn usage_errors_end_with_2() {
         &["build", "--source", "a.img", "--checksum", "none", "--copy", "no-target"],
         &["build", "--source", "a.img", "--checksum", "none", "--copy", "a:relative"],
         &["build", "--source", "a.img", "--checksum", "none", "--mount", "0=/"],
+        &["build", "--source", "a.img", "--checksum", "none", "--env", "A=b"],
+        &["build", "--source", "a.img", "--checksum", "none", "--env", "A=b", "--copy", "a:/b"],
+        &["build", "--source", "a.img", "--checksum", "none", "--bind", "a:relative"],
+        &["build", "--source", "a.img", "--checksum", "none", "--bind", "/only-one"],
         &["build", "--source", "a.img", "--checksum", "none", "--arch", "vax"],
         &["build", "--source", "a.img", "--checksum", "none", "--preset", "no-such-preset"],
         &["build", "--source", "a.img", "--checksum", "none", "--json"],
@@ -238,8 +242,10 @@ fn a_dry_run_touches_nothing() {
     place.write("script.sh", "#!/bin/sh\n");
     let build = ["build", "--source", &url, "--checksum", "none", "--output", "o/o.img", "--size", "+64M"];
     let steps = ["--run", "first", "--copy", "script.sh:/opt/s", "--script", "script.sh", "--run", "last"];
+    let more = ["--env", "A=b", "--bind", "a:/b:ro", "--qemu-arg", "-cpu", "--qemu-arg=--x y", "--sync"];
+    let steps = [steps.as_slice(), &more, &["--services", "--on-error", "shell"]].concat();
     let plan = place.run(build.iter().chain(&steps).chain(&["--dry-run"])).expect(0).stdout();
-    for said in [&url, "o/o.img", "+64 MiB", "first", "/opt/s", "last"] {
+    for said in [&url, "o/o.img", "+64 MiB", "run first", "/opt/s", "last", "a at /b", "services", "sync"] {
         assert!(plan.contains(said), "no {said} in {plan}");
     }
     let plan = place.run(build.iter().chain(&steps).chain(&["--dry-run", "--json"])).expect(0).stdout();
@@ -249,6 +255,12 @@ fn a_dry_run_touches_nothing() {
         assert!(step[kind].is_string(), "{step} is no {kind}");
     }
     assert_eq!(plan["output"], "o/o.img");
+    assert_eq!(plan["steps"][0], serde_json::json!({"run": "first", "env": [["A", "b"]], "directory": "/"}));
+    let shown = serde_json::json!([{"source": "a", "target": "/b", "read_only": true}]);
+    assert_eq!(plan["binds"], shown);
+    assert_eq!(plan["qemu_args"], serde_json::json!(["-cpu", "--x y"]));
+    assert_eq!((&plan["sync"], &plan["services"]), (&true.into(), &true.into()));
+    assert_eq!(plan["on_error"], "shell");
     assert_eq!(server.requests(), Vec::<String>::new());
     assert_eq!(names_in(&place.work()), ["script.sh"]);
     assert_eq!(names_in(&place.cache()), Vec::<String>::new());

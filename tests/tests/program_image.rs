@@ -33,6 +33,7 @@ fn inspected(image: &Path, table: &str, arch: &str, preset: &Value, mounts: &[Op
         "os": {"id": "debian", "version_id": "12", "pretty_name": "Debian GNU/Linux 12 (bookworm)"},
         "arch": arch,
         "preset": preset,
+        "obstacle": null,
     });
     let rows = partitions.iter().zip(mounts).map(|(partition, mount)| {
         json!({

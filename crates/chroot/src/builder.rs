@@ -1,6 +1,6 @@
 //! How an image is mounted, said step by step.
 
-use crate::{Bind, Error, Mount, Options, ResolvConf, Root, tree};
+use crate::{Bind, Error, Mount, ResolvConf, Root, tree};
 use std::path::PathBuf;
 
 /// Mounts an image as a [`Root`], which [`Root::builder`] starts.
@@ -8,33 +8,47 @@ use std::path::PathBuf;
 /// ```no_run
 /// # use arm_image_chroot::{Mount, ResolvConf, Root};
 /// # use std::path::Path;
-/// # let mounts = [Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into() }];
+/// # let mounts = [Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into(), options: Vec::new() }];
 /// let root = Root::builder().resolv_conf(ResolvConf::Off).sync(true).mount(&mounts)?;
 /// # Ok::<(), arm_image_chroot::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Builder {
-    pub(crate) options: Options,
+    pub(crate) resolv_conf: ResolvConf,
+    pub(crate) resolv_conf_source: PathBuf,
     pub(crate) restore_resolv_conf: bool,
+    pub(crate) personality32: bool,
     pub(crate) sync: bool,
     pub(crate) services: bool,
     pub(crate) binds: Vec<Bind>,
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) proc: bool,
 }
 
 impl Builder {
-    pub(crate) fn new(options: Options) -> Builder {
-        Builder { options, restore_resolv_conf: false, sync: false, services: false, binds: Vec::new() }
+    pub(crate) fn new() -> Builder {
+        Builder {
+            resolv_conf: ResolvConf::default(),
+            resolv_conf_source: "/etc/resolv.conf".into(),
+            restore_resolv_conf: false,
+            personality32: false,
+            sync: false,
+            services: false,
+            binds: Vec::new(),
+            variables: Vec::new(),
+            proc: false,
+        }
     }
 
     /// What happens to the image's `/etc/resolv.conf`; [`ResolvConf::BindHost`] unless said.
     pub fn resolv_conf(mut self, mode: ResolvConf) -> Builder {
-        self.options.resolv_conf = mode;
+        self.resolv_conf = mode;
         self
     }
 
     /// The host's file that the name servers are taken from; `/etc/resolv.conf` unless said.
     pub fn resolv_conf_source(mut self, path: impl Into<PathBuf>) -> Builder {
-        self.options.resolv_conf_source = path.into();
+        self.resolv_conf_source = path.into();
         self
     }
 
@@ -61,11 +75,25 @@ impl Builder {
         self
     }
 
+    /// Whether this machine's own programs find a `/proc` in the image, read-only, where
+    /// [`seen_at`](crate::ChrootRunner::seen_at) leads them. It shows them the machine's processes; commands that run in
+    /// the image never see it.
+    pub fn proc(mut self, yes: bool) -> Builder {
+        self.proc = yes;
+        self
+    }
+
+    /// A variable for every command that does not set it itself, once more for each call.
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Builder {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
     /// Whether programs are told that the machine is a 32-bit one, as an armhf image expects of an arm64 host.
     ///
     /// This is `personality(PER_LINUX32)`; emulated programs hear the emulator's answer instead.
     pub fn personality32(mut self, yes: bool) -> Builder {
-        self.options.personality32 = yes;
+        self.personality32 = yes;
         self
     }
 

@@ -5,7 +5,7 @@
 
 use crate::{capabilities, seccomp};
 use rustix::fd::BorrowedFd;
-use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::RawFd;
 use std::ptr;
@@ -144,6 +144,8 @@ unsafe fn surround(launch: &Launch<'_>) -> Result<(), Failure> {
         check(Step::Root, libc::chroot(c".".as_ptr()))?;
         check(Step::Unshare, libc::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS))?;
         let harmless = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        // One that is for the machine's own programs is in the way of any look at it. There may be none.
+        let _ = unmount(c"/proc", UnmountFlags::DETACH);
         mount(c"proc", c"/proc", c"proc", harmless, None).map_err(map(Step::Proc))?;
         // The kernel's settings belong to the host: an image's scripts must not turn them.
         for path in [c"/proc/sys", c"/proc/sysrq-trigger"] {

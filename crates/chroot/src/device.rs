@@ -109,6 +109,13 @@ pub(crate) const RUN: Private =
     Private { kind: "tmpfs", target: "/run", options: &[("mode", "0755")], attributes: INERT };
 pub(crate) const TMP: Private =
     Private { kind: "tmpfs", target: "/tmp", options: &[("mode", "1777")], attributes: INERT };
+/// Of the machine's own processes, and so for those only.
+pub(crate) const PROC: Private = Private {
+    kind: "proc",
+    target: "/proc",
+    options: &[],
+    attributes: INERT.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY),
+};
 const INERT: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 impl Private {

@@ -10,8 +10,8 @@
 //! use std::path::Path;
 //!
 //! let mounts = [
-//!     Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into() },
-//!     Mount { device: Path::new("/dev/dm-0"), target: "/boot/firmware".into(), kind: "vfat".into() },
+//!     Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into(), options: Vec::new() },
+//!     Mount { device: Path::new("/dev/dm-0"), target: "/boot/firmware".into(), kind: "vfat".into(), options: Vec::new() },
 //! ];
 //! let mut root = Root::builder().mount(&mounts)?;
 //! let status = root.run(&Command::new(["cat", "/etc/os-release"]), &mut |output| {
@@ -42,7 +42,7 @@
 //! # use arm_image_chroot::{Mount, Root};
 //! # use std::path::PathBuf;
 //! let device = PathBuf::from("/dev/dm-1"); // stands for whatever maps the partition
-//! let mounts = [Mount { device: &device, target: "/".into(), kind: "ext4".into() }];
+//! let mounts = [Mount { device: &device, target: "/".into(), kind: "ext4".into(), options: Vec::new() }];
 //! let root = Root::builder().mount(&mounts)?;
 //! drop(device); // error: cannot move out of `device` because it is borrowed
 //! root.close()?;
@@ -85,7 +85,7 @@ pub use bind::Bind;
 pub use builder::Builder;
 pub use error::Error;
 pub use namespace::Root;
-pub use provision::{Copy, Download, Owner, Paced, Provisioner, Script, Scripts, Shell, Source, Upload};
+pub use provision::{Copy, Download, Owner, Paced, Provisioner, Script, Scripts, Source, Upload};
 pub use resolv::ResolvConf;
 
 use std::ffi::OsString;
@@ -103,29 +103,9 @@ pub struct Mount<'d> {
     pub target: PathBuf,
     /// The kernel's name of the file system, such as `ext4` or `vfat`.
     pub kind: String,
-}
-
-/// How an image is mounted.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// What happens to the image's `/etc/resolv.conf`.
-    pub resolv_conf: ResolvConf,
-    /// The host's file that [`ResolvConf`] takes the name servers from.
-    pub resolv_conf_source: PathBuf,
-    /// Whether programs are told that the machine is a 32-bit one, as an armhf image expects of an arm64 host.
-    ///
-    /// This is `personality(PER_LINUX32)`; emulated programs hear the emulator's answer instead.
-    pub personality32: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            resolv_conf: ResolvConf::default(),
-            resolv_conf_source: "/etc/resolv.conf".into(),
-            personality32: false,
-        }
-    }
+    /// Options of the file system by key and value, without which something else would be seen: `subvol` and `@` of
+    /// btrfs. Most need none.
+    pub options: Vec<(String, String)>,
 }
 
 /// A program to run inside the image.
@@ -260,10 +240,8 @@ pub trait ChrootRunner {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`]; a runner that cannot list says [`Unsupported`](std::io::ErrorKind::Unsupported) in it
-    fn list(&mut self, path: &Path) -> Result<Vec<Entry>, Error> {
-        Err(Error::Read { path: path.into(), source: std::io::ErrorKind::Unsupported.into() })
-    }
+    /// [`Error::Read`]
+    fn list(&mut self, path: &Path) -> Result<Vec<Entry>, Error>;
 
     /// Gives the file, directory or link (not its target) at `path` to the user and the group with these numbers.
     ///
@@ -271,11 +249,8 @@ pub trait ChrootRunner {
     ///
     /// # Errors
     ///
-    /// [`Error::Own`]; a runner that cannot do it says [`Unsupported`](std::io::ErrorKind::Unsupported) in it
-    fn own(&mut self, path: &Path, user: u32, group: u32) -> Result<(), Error> {
-        let source = std::io::ErrorKind::Unsupported.into();
-        Err(Error::Own { path: path.into(), user, group, source })
-    }
+    /// [`Error::Own`]
+    fn own(&mut self, path: &Path, user: u32, group: u32) -> Result<(), Error>;
 
     /// Removes the file, link (not its target) or empty directory at `path`.
     ///
@@ -283,4 +258,12 @@ pub trait ChrootRunner {
     ///
     /// [`Error::Remove`], also if there is nothing
     fn remove(&mut self, path: &Path) -> Result<(), Error>;
+
+    /// A path by which this machine's own programs see the image as long as this runner lives, where they can.
+    ///
+    /// It leads into everything that is mounted for the image, which has a `/proc` only after
+    /// [`Builder::proc`], as each command mounts one of its own. To these programs, absolute links in the image lead to files of the machine, unless they `chroot`.
+    fn seen_at(&self) -> Option<PathBuf> {
+        None
+    }
 }

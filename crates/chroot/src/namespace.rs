@@ -1,14 +1,12 @@
 //! The guard of a mounted image, and the runner that it is.
 
 use crate::tree::Tree;
-use crate::{
-    Builder, ChrootRunner, Command, Entry, Error, Mount, Node, Options, OutputTick, files, seccomp, spawn,
-};
+use crate::{Builder, ChrootRunner, Command, Entry, Error, Node, OutputTick, files, seccomp, spawn};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::Write;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -19,7 +17,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Root<'d> {
     tree: Tree,
-    services: bool,
+    variables: Vec<(String, String)>,
     personality32: bool,
     /// Of the commands' system calls.
     filter: Vec<libc::sock_filter>,
@@ -29,23 +27,14 @@ pub struct Root<'d> {
 impl<'d> Root<'d> {
     /// Starts saying how an image is to be mounted.
     pub fn builder() -> Builder {
-        Builder::new(Options::default())
-    }
-
-    /// Mounts `mounts` with nothing but `options` said; see [`Builder::mount`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Builder::mount`].
-    pub fn mount(mounts: &[Mount<'d>], options: &Options) -> Result<Root<'d>, Error> {
-        Builder::new(options.clone()).mount(mounts)
+        Builder::new()
     }
 
     pub(crate) fn of(tree: Tree, builder: &Builder) -> Root<'d> {
         Root {
             tree,
-            services: builder.services,
-            personality32: builder.options.personality32,
+            variables: variables(builder),
+            personality32: builder.personality32,
             filter: seccomp::program(!builder.sync),
             devices: PhantomData,
         }
@@ -104,9 +93,8 @@ impl<'d> Root<'d> {
     }
 
     /// Variables that tell programs about these surroundings.
-    pub(crate) fn variables(&self) -> &'static [(&'static str, &'static str)] {
-        // systemctl then enables and masks, and says that it starts and stops nothing.
-        if self.services { &[] } else { &[("SYSTEMD_OFFLINE", "1")] }
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        &self.variables
     }
 
     pub(crate) fn filter(&self) -> &[libc::sock_filter] {
@@ -148,6 +136,17 @@ impl ChrootRunner for Root<'_> {
     fn remove(&mut self, path: &Path) -> Result<(), Error> {
         files::remove(self.top(), path).map_err(|source| Error::Remove { path: path.into(), source })
     }
+
+    fn seen_at(&self) -> Option<PathBuf> {
+        // The namespace has no name; a descriptor of its root has one.
+        Some(format!("/proc/{}/fd/{}", std::process::id(), self.top().as_raw_fd()).into())
+    }
+}
+
+fn variables(builder: &Builder) -> Vec<(String, String)> {
+    // systemctl then enables and masks, and says that it starts and stops nothing.
+    let offline = (!builder.services).then(|| ("SYSTEMD_OFFLINE".to_owned(), "1".to_owned()));
+    offline.into_iter().chain(builder.variables.iter().cloned()).collect()
 }
 
 /// Whether no mount holds the block device: the kernel lets it be opened exclusively.

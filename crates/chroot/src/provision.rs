@@ -11,7 +11,7 @@ pub use copy::Copy;
 pub use download::Download;
 pub use owner::Owner;
 pub use paced::Paced;
-pub use shell::{Script, Scripts, Shell};
+pub use shell::{Script, Scripts};
 pub use upload::{Source, Upload};
 
 use crate::{ChrootRunner, Command, Error, Output, OutputTick};

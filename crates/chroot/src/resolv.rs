@@ -32,11 +32,11 @@ const PARKED: &str = "/etc/.arm-image-resolv.conf";
 
 /// Does as `builder` says in a mounted tree.
 pub(crate) fn set_up(builder: &Builder, change: &mut Change<'_>) -> Result<(), Error> {
-    let source = &builder.options.resolv_conf_source;
+    let source = &builder.resolv_conf_source;
     let read =
         || fs::read(source).map_err(|cause| Error::ResolvConfSource { path: source.clone(), source: cause });
     let path = Path::new(PATH);
-    let done = match builder.options.resolv_conf {
+    let done = match builder.resolv_conf {
         ResolvConf::Off => Ok(()),
         ResolvConf::Delete => take_away(builder.restore_resolv_conf, change),
         ResolvConf::CopyHost => {

@@ -1,7 +1,7 @@
 //! An image's tree in a mount namespace of its own.
 
 use crate::cover::{Change, Undo};
-use crate::device::{DEV, RUN, SYS, TMP, attach, attach_in, detached, fill};
+use crate::device::{DEV, PROC, RUN, SYS, TMP, attach, attach_in, detached, fill};
 use crate::{Bind, Builder, Error, Mount, files, namespace, resolv, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
@@ -129,7 +129,9 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
     // All devices are mounted before anything is attached, so nothing can cover their names.
     for mount in mounts {
         let exclusive = namespace::is_free(mount.device);
-        let directory = detached(&mount.kind, Some(mount.device), &[], MountAttrFlags::empty())
+        let options: Vec<_> =
+            mount.options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let directory = detached(&mount.kind, Some(mount.device), &options, MountAttrFlags::empty())
             .map_err(|refusal| refusal.on(mount.device, &mount.kind, &mount.target))?;
         tree.mounts.push(Mounted {
             device: mount.device.into(),
@@ -156,6 +158,9 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
     // Each command mounts a /proc of its own there.
     files::ensure_directory(top, Path::new("/proc"), 0o555)
         .map_err(|source| Error::MountPoint { target: "/proc".into(), source })?;
+    if builder.proc {
+        PROC.mount(top)?;
+    }
     for mount in &tree.mounts[1..] {
         attach_in(top, &mount.directory, &mount.target)?;
     }

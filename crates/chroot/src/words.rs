@@ -17,7 +17,7 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    pub(crate) fn new(command: &Command, variables: &[(&str, &str)]) -> io::Result<Words> {
+    pub(crate) fn new(command: &Command, variables: &[(String, String)]) -> io::Result<Words> {
         let name = command.argv.first().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no program"))?;
         let env = environment(command, variables);
@@ -39,7 +39,7 @@ impl Words {
 }
 
 /// The defaults, the surroundings' `variables`, and the command's own, of which the last of a name counts.
-fn environment(command: &Command, variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+fn environment(command: &Command, variables: &[(String, String)]) -> Vec<(OsString, OsString)> {
     let mut env: Vec<(OsString, OsString)> = Vec::new();
     let mut defaults = vec![("PATH", DEFAULT_PATH), ("HOME", "/root"), ("LANG", "C.UTF-8")];
     if command.terminal {
@@ -47,7 +47,8 @@ fn environment(command: &Command, variables: &[(&str, &str)]) -> Vec<(OsString, 
     } else {
         defaults.extend([("TERM", "dumb"), ("DEBIAN_FRONTEND", "noninteractive")]);
     }
-    let defaults = defaults.iter().chain(variables).map(|(name, value)| ((*name).into(), (*value).into()));
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let defaults = defaults.into_iter().chain(variables).map(|(name, value)| (name.into(), value.into()));
     for (name, value) in defaults.chain(command.env.iter().cloned()) {
         env.retain(|(other, _)| *other != name);
         env.push((name, value));
@@ -79,7 +80,8 @@ mod tests {
         let mut command = Command::new(["x"]);
         command.env =
             vec![("HOME".into(), "/a".into()), ("FOO".into(), "1".into()), ("FOO".into(), "2".into())];
-        let env = environment(&command, &[("FOO", "0"), ("SYSTEMD_OFFLINE", "1")]);
+        let variables = [("FOO", "0"), ("SYSTEMD_OFFLINE", "1")];
+        let env = environment(&command, &variables.map(|(name, value)| (name.into(), value.into())));
         let get = |name: &str| {
             env.iter().filter(|(other, _)| other == name).map(|(_, v)| v.clone()).collect::<Vec<_>>()
         };

@@ -5,9 +5,10 @@ mod values;
 use std::{ffi::OsString, path::PathBuf};
 
 use arm_image::Size;
+use arm_image_chroot::Bind;
 use arm_image_fetch::{Checksum, Source};
 use arm_image_qemu::Arch;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Customise ARM operating system images, so that an SD card comes out ready.
 #[derive(Debug, Parser)]
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Shell(Shell),
     /// Map an image's partitions for the time a command runs
     Map(Map),
+    /// Check a template and print what it would do; touches nothing
+    Validate(Validate),
     /// Tell what the cache holds, or clean it
     Cache(CacheCommand),
     /// List the known kinds of images
@@ -115,9 +118,19 @@ Example:
       --size 8G --copy id_ed25519.pub:/root/.ssh/authorized_keys \\
       --run 'echo kitchen > /etc/hostname' --output kitchen.img")]
 pub(crate) struct Build {
+    /// A template of Packer's, HCL2 or JSON: a file, or a folder with
+    /// *.pkr.hcl in it. It says what to build; options say how
+    #[arg(value_name = "TEMPLATE", conflicts_with_all = SAID_BY_TEMPLATES)]
+    pub(crate) template: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// How many builds of a template run at the same time [default: all]
+    #[arg(long, value_name = "N", requires = "template", help_heading = "Templates")]
+    pub(crate) parallel_builds: Option<usize>,
     /// The image or archive to start from: a path or an http(s) URL;
     /// given again, where else the same may be had
-    #[arg(long, value_name = "URL|PATH", required = true)]
+    #[arg(long, value_name = "URL|PATH", required_unless_present = "template",
+        conflicts_with_all = ["var", "var_file", "only", "except", "parallel_builds"])]
     pub(crate) source: Vec<Source>,
     #[command(flatten)]
     pub(crate) verify: Verify,
@@ -138,6 +151,10 @@ pub(crate) struct Build {
     pub(crate) enter: Enter,
     #[command(flatten)]
     pub(crate) cache: Cache,
+    /// Do not hold back fsync in the image: safer if the power fails, and
+    /// slower
+    #[arg(long)]
+    pub(crate) sync: bool,
     /// What becomes of the unfinished image when a step fails
     #[arg(long, value_enum, default_value_t = OnError::Cleanup, value_name = "WHAT")]
     pub(crate) on_error: OnError,
@@ -149,12 +166,91 @@ pub(crate) struct Build {
     pub(crate) json: bool,
 }
 
+/// The options that say what to build.
+const SAID_BY_TEMPLATES: [&str; 17] = [
+    "source",
+    "checksum",
+    "image_checksum",
+    "member",
+    "output",
+    "size",
+    "run",
+    "script",
+    "copy",
+    "env",
+    "mount",
+    "arch",
+    "preset",
+    "qemu_binary",
+    "qemu_arg",
+    "bind",
+    "resolv_conf",
+];
+
+/// What a template is read with.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Templates")]
+pub(crate) struct Variables {
+    /// Set a variable of the template; PKR_VAR_NAME in the environment
+    /// does so, too
+    #[arg(long, value_name = "K=V", value_parser = values::key_and_value, requires = "template")]
+    pub(crate) var: Vec<(String, String)>,
+    /// Set the variables that a *.pkrvars.hcl or JSON file sets
+    #[arg(long, value_name = "PATH", requires = "template")]
+    pub(crate) var_file: Vec<PathBuf>,
+    /// Build only those whose names match, such as '*.pi'
+    #[arg(long, value_name = "NAME", requires = "template")]
+    pub(crate) only: Vec<String>,
+    /// Leave out the builds and post-processors whose names match
+    #[arg(long, value_name = "NAME", requires = "template")]
+    pub(crate) except: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --list, the plan of each build is printed, as by build --dry-run.
+
+Example:
+  arm-image validate kitchen.pkr.hcl --var hostname=kitchen")]
+pub(crate) struct Validate {
+    /// A file, or a folder with *.pkr.hcl in it
+    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// List variables, sources, provisioners and post-processors
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The arguments with `--var`, `--only` and so on for the `-var` and `-only` of Packer.
+pub(crate) fn with_two_hyphens(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    const PACKERS: [&str; 6] = ["var", "var-file", "only", "except", "parallel-builds", "on-error"];
+    let mut options = true;
+    let all = arguments.map(|argument| {
+        options &= argument != "--";
+        let name = argument.to_str().and_then(|text| text.strip_prefix('-'));
+        let name = name.map(|text| text.split_once('=').map_or(text, |(name, _)| name));
+        match name {
+            Some(name) if options && PACKERS.contains(&name) => {
+                let mut long = OsString::from("-");
+                long.push(argument);
+                long
+            }
+            _ => argument,
+        }
+    });
+    all.collect()
+}
+
 /// What the source must be.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// sha256:HEX, md5:HEX, sha1:HEX, sha512:HEX, bare HEX, file:URL|PATH
     /// (a list such as SHA256SUMS), or none
-    #[arg(long, value_name = "SUM", required_unless_present = "image_checksum")]
+    #[arg(long, value_name = "SUM", required_unless_present_any = ["image_checksum", "template"])]
     pub(crate) checksum: Option<Checksum>,
     /// The same for the image once it is unpacked, instead or as well
     #[arg(long, value_name = "SUM")]
@@ -169,6 +265,8 @@ pub(crate) struct Verify {
 pub(crate) enum OnError {
     /// It is removed
     Cleanup,
+    /// A shell in it is opened, on a terminal; then it is removed
+    Shell,
     /// It stays as OUTPUT.partial
     Keep,
 }
@@ -176,6 +274,7 @@ pub(crate) enum OnError {
 /// What to do inside; `main` reads the order from clap's indices.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Steps")]
+#[command(group = ArgGroup::new("commands").args(["run", "script"]).multiple(true))]
 pub(crate) struct Steps {
     /// Run a command line by the image's /bin/sh -e
     #[arg(long, value_name = "COMMAND")]
@@ -187,7 +286,7 @@ pub(crate) struct Steps {
     #[arg(long, value_name = "SRC:DST", value_parser = values::source_and_target)]
     pub(crate) copy: Vec<(PathBuf, PathBuf)>,
     /// Set a variable for all commands and scripts
-    #[arg(long, value_name = "K=V", value_parser = values::key_and_value)]
+    #[arg(long, value_name = "K=V", value_parser = values::key_and_value, requires = "commands")]
     pub(crate) env: Vec<(String, String)>,
 }
 
@@ -208,6 +307,16 @@ pub(crate) struct Enter {
     /// The static qemu-user binary to run the image's programs with
     #[arg(long, value_name = "PATH")]
     pub(crate) qemu_binary: Option<PathBuf>,
+    /// An argument for qemu itself, such as -cpu; repeatable
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub(crate) qemu_arg: Vec<OsString>,
+    /// Show a file or folder of this machine in the image (in a guest:
+    /// folders only)
+    #[arg(long, value_name = "SRC:DST[:ro]", value_parser = values::bind)]
+    pub(crate) bind: Vec<Bind>,
+    /// Let packages start services in the image
+    #[arg(long)]
+    pub(crate) services: bool,
     /// What becomes of the image's /etc/resolv.conf
     #[arg(long, value_enum, default_value_t = Resolv::BindHost, value_name = "MODE")]
     pub(crate) resolv_conf: Resolv,
@@ -327,7 +436,7 @@ pub(crate) struct Archive {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
+Example:
   arm-image resize raspios.img +2G
   arm-image resize card.img min")]
 pub(crate) struct Resize {

@@ -1,9 +1,9 @@
 //! The pipeline: one straight function from a source to a finished image.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, path::Path, process::ExitStatus};
 
 use crate::{
-    Enter, Error, Event, OnEvent, Plan, Stage, Step, Stream,
+    Enter, Error, Event, OnError, OnEvent, Plan, Stage, Step, Stream, Work,
     inspect::{Inspection, examine},
     obtain::obtain,
     output::Partial,
@@ -11,8 +11,9 @@ use crate::{
     resize,
     sweep::sweep,
 };
-use arm_image_chroot::{ChrootRunner, Copy, Output, Provisioner, Script, Shell};
+use arm_image_chroot::{ChrootRunner, Command, Output, Provisioner};
 use arm_image_fetch::Source;
+use arm_image_qemu::Arch;
 
 /// Makes the image that `plan` describes: fetches, unpacks, grows, enters and changes it, and takes everything down.
 ///
@@ -45,7 +46,7 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
             tell(on, Event::Waiting)?;
             partial.finish(plan.origin.owner)
         }
-        Err(error) if plan.keep_on_error && !matches!(error, Error::Cancelled) => {
+        Err(error) if plan.on_error == OnError::Keep && !matches!(error, Error::Cancelled) => {
             let kept = partial.keep();
             let note = format!("the unfinished image stays at {}", kept.display());
             // The build has failed already: whether the caller wants to go on does not matter any more.
@@ -68,12 +69,11 @@ fn check(plan: &Plan) -> Result<(), Error> {
     }
     plan.enter.check()?;
     for step in &plan.steps {
-        let (Step::Script { path, .. } | Step::Copy { from: path, .. }) = step else { continue };
-        if let Err(cause) = path.symlink_metadata() {
-            return Err(Error::Plan {
+        for path in step.work.sources() {
+            path.symlink_metadata().map_err(|cause| Error::Plan {
                 problem: format!("`{}` cannot be used in a step: {cause}", path.display()),
                 hint: "paths of steps are paths of this machine, relative to the current folder".to_owned(),
-            });
+            })?;
         }
     }
     if plan.size.is_some() || !plan.steps.is_empty() {
@@ -102,12 +102,10 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
             on,
         );
     }
-    let job = job(&image, &plan.enter, grown)?;
+    let entered = plan.steps.iter().any(|step| matches!(step.work, Work::Local(_)));
+    let job = Job { entered, ..job(&image, &plan.enter, grown)? };
     place::with_root(partial.path(), &job, &plan.enter, scratch, on, |root, on| {
-        for (index, step) in plan.steps.iter().enumerate() {
-            run_step(index + 1, step, root, on)?;
-        }
-        Ok(())
+        run_steps(plan, image.arch, scratch, root, on)
     })
 }
 
@@ -132,30 +130,81 @@ pub(crate) fn job(image: &Inspection, enter: &Enter, grown: Option<u32>) -> Resu
     let parts = image.partitions.iter().filter(|part| part.mount.is_some() || grown == Some(part.number));
     Ok(Job {
         parts: parts.map(|part| JobPart { grow: grown == Some(part.number), ..JobPart::of(part) }).collect(),
+        processor: processor(image, arch),
         ..Job::empty(enter, Some(arch))
     })
 }
 
-fn run_step(number: usize, step: &Step, root: &mut dyn ChrootRunner, on: OnEvent<'_>) -> Result<(), Error> {
-    let provisioner = provisioner(step);
+/// The processor that qemu is to show to the image's 32-bit ARM programs, where its kind of image knows that. One that is
+/// older than what the programs are made for would not run them.
+fn processor(image: &Inspection, arch: Arch) -> Option<String> {
+    let known = image.preset?.qemu_cpu?;
+    let version_6 = known.starts_with("arm11");
+    let runs = matches!(arch, Arch::Armv5 | Arch::Armv6) || arch == Arch::Armv7 && !version_6;
+    runs.then(|| known.to_owned())
+}
+
+fn run_steps(
+    plan: &Plan,
+    arch: Option<Arch>,
+    scratch: &Path,
+    root: &mut dyn ChrootRunner,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
+    for (index, step) in plan.steps.iter().enumerate() {
+        let Err(error) = run_step(index + 1, step, arch, scratch, root, on) else { continue };
+        if plan.on_error == OnError::Shell && !error.is_cancelled() {
+            look_around(&error, root, on)?;
+        }
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn run_step(
+    number: usize,
+    step: &Step,
+    arch: Option<Arch>,
+    scratch: &Path,
+    root: &mut dyn ChrootRunner,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
+    let provisioner = step.provisioner(scratch);
     tell(on, Event::Stage(Stage::Provision, &provisioner.describe()))?;
     match provisioner.provision(root, &mut |output| on(event_of(output))) {
         Ok(()) => Ok(()),
         Err(arm_image_chroot::Error::Cancelled) => Err(Error::Cancelled),
-        Err(cause) => Err(Error::Step { number, cause }),
+        Err(cause) => {
+            let emulated = arch.filter(|_| !matches!(step.work, Work::Local(_)));
+            let explanation = emulated.zip(status_of(&cause)).and_then(|(arch, status)| {
+                arm_image_qemu::explain(arch, status, cause.stderr_tail().join("\n").as_bytes())
+            });
+            Err(Error::Step { number, cause: Box::new(cause), explanation })
+        }
     }
 }
 
-fn provisioner(step: &Step) -> Box<dyn Provisioner> {
-    match step {
-        Step::Run { line, env } => Box::new(shell(Script::Inline(line.clone()), env)),
-        Step::Script { path, env } => Box::new(shell(Script::File(path.clone()), env)),
-        Step::Copy { from, to } => Box::new(Copy { from: from.clone(), to: to.clone() }),
+fn status_of(cause: &arm_image_chroot::Error) -> Option<ExitStatus> {
+    match cause {
+        arm_image_chroot::Error::Failed { status, .. } => Some(*status),
+        _ => None,
     }
 }
 
-fn shell(script: Script, env: &[(String, String)]) -> Shell {
-    Shell { script, env: env.iter().map(|(key, value)| (key.into(), value.into())).collect() }
+/// Lets the user see what a failed step has left.
+fn look_around(error: &Error, root: &mut dyn ChrootRunner, on: OnEvent<'_>) -> Result<(), Error> {
+    tell(on, Event::Warning(&crate::chain(error)))?;
+    tell(on, Event::Stage(Stage::Provision, "a shell in the image; the build fails when it ends"))?;
+    match root.run(&interactive_shell(), &mut |output| on(event_of(output))) {
+        Ok(_) => Ok(()),
+        // The step's failure is the one to end with.
+        Err(cause) => tell(on, Event::Warning(&format!("there is no shell: {}", crate::chain(&cause)))),
+    }
+}
+
+/// The image's shell on this process's terminal.
+pub(crate) fn interactive_shell() -> Command {
+    Command { terminal: true, ..Command::new(["/bin/sh", "-l"]) }
 }
 
 /// A line of a program in the image, as an event.

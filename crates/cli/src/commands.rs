@@ -1,5 +1,7 @@
 //! The subcommands: from arguments to a library call, and from its result to standard output.
 
+mod template;
+
 use std::{
     io::{self, IsTerminal, Write},
     ops::ControlFlow,
@@ -7,7 +9,8 @@ use std::{
     process::ExitCode,
 };
 
-use arm_image::{Enter, Error, Event, OnEvent, Origin, Plan, Step};
+use arm_image::{Enter, Error, Event, OnError, OnEvent, Origin, Plan, Step, Work};
+use arm_image_chroot::{Copy, Script, Scripts};
 use arm_image_fetch::Checksum;
 use clap::{ArgMatches, CommandFactory};
 
@@ -34,9 +37,25 @@ pub(crate) fn run(
         Command::Build(build) => {
             let matches = matches.subcommand_matches("build");
             let (dry_run, json) = (build.dry_run, build.json);
-            let plan = plan(*build, matches, around);
+            if let Some(path) = build.template.clone() {
+                let (variables, at_once) = (build.variables.clone(), build.parallel_builds);
+                let base = plan(*build, matches, around);
+                let prepared = template::read(path, variables, &base, around, report)?;
+                return match (dry_run, json) {
+                    (true, true) => print(&prepared.plans_json()?),
+                    (true, false) => print(&prepared.plans()),
+                    (false, _) => template::build(prepared, at_once, around, report, asked),
+                };
+            }
+            let mut plan = plan(*build, matches, around);
             if dry_run {
                 return print(&if json { plan.to_json() } else { plan.to_string() });
+            }
+            if plan.on_error == OnError::Shell && !io::stdin().is_terminal() {
+                plan.on_error = OnError::Cleanup;
+                if on(Event::Warning("there is no terminal for a shell if a step fails")).is_break() {
+                    return Err(Error::Cancelled);
+                }
             }
             arm_image::build(&plan, &around.scratch, &mut on)?;
             plan.output
@@ -88,6 +107,13 @@ pub(crate) fn run(
                 args::CacheWork::Clean { older_than } => arm_image::cache_clean(&folder, older_than)?,
             });
         }
+        Command::Validate(validate) => {
+            let mut base = Plan::new([], Checksum::None, PathBuf::new());
+            base.origin.cache = Some(around.cache.clone());
+            base.origin.owner = around.owner;
+            base.enter.search.clone_from(&around.search);
+            return template::validate(validate, &base, around, report);
+        }
         Command::Presets(listing) => return print(&arm_image::presets_text(listing.json)),
         Command::Doctor(listing) => {
             let machine = arm_image::Machine::look(&around.search);
@@ -128,19 +154,21 @@ fn plan(build: args::Build, matches: Option<&ArgMatches>, around: &Surroundings)
     plan.shrink = build.shrink;
     plan.steps = steps(build.steps, matches);
     plan.enter = enter(build.enter, around);
-    plan.keep_on_error = build.on_error == args::OnError::Keep;
+    plan.enter.sync = build.sync;
+    plan.on_error = build.on_error.into();
     plan
 }
 
 /// The steps in the order they stand on the command line, which clap keeps apart from their values.
 fn steps(given: args::Steps, matches: Option<&ArgMatches>) -> Vec<Step> {
-    let env = given.env;
+    let env: Vec<_> = given.env.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+    let shell = |script| Step::of(Work::Scripts(Scripts { env: env.clone(), ..Scripts::of([script]) }));
     let places = |id: &str| -> Vec<usize> {
         matches.and_then(|matches| matches.indices_of(id)).map_or_else(Vec::new, Iterator::collect)
     };
-    let runs = given.run.into_iter().map(|line| Step::Run { line, env: env.clone() });
-    let scripts = given.script.into_iter().map(|path| Step::Script { path, env: env.clone() });
-    let copies = given.copy.into_iter().map(|(from, to)| Step::Copy { from, to });
+    let runs = given.run.into_iter().map(Script::Inline).map(shell);
+    let scripts = given.script.into_iter().map(Script::File).map(shell);
+    let copies = given.copy.into_iter().map(|(from, to)| Step::of(Work::Copy(Copy { from, to })));
     let mut steps: Vec<_> = places("run").into_iter().zip(runs).collect();
     steps.extend(places("script").into_iter().zip(scripts));
     steps.extend(places("copy").into_iter().zip(copies));
@@ -154,10 +182,22 @@ fn enter(given: args::Enter, around: &Surroundings) -> Enter {
         arch: given.arch,
         preset: given.preset,
         qemu: given.qemu_binary,
+        qemu_arguments: given.qemu_arg,
+        sync: false,
+        services: given.services,
+        binds: given.bind,
         search: around.search.clone(),
         resolv_conf: given.resolv_conf.into(),
         isolation: given.isolation.into(),
         mapper: given.mapper.into(),
+    }
+}
+
+/// The code that the program ends with after `error`.
+pub(crate) fn code_of_error(error: &Error, asked: &Asked) -> u8 {
+    match asked.signal() {
+        Some(number) if error.is_cancelled() => 128 + number,
+        _ => error.exit_code(),
     }
 }
 

@@ -147,7 +147,24 @@ pub enum Error {
         number: usize,
         /// Why.
         #[source]
-        cause: arm_image_chroot::Error,
+        cause: Box<arm_image_chroot::Error>,
+        /// What the emulation may have to do with it.
+        explanation: Option<&'static str>,
+    },
+    /// A template has mistakes.
+    #[error("{}", crate::template::listing(problems))]
+    Template {
+        /// What is wrong with it, and what its author should know, in the order of the places.
+        problems: Vec<crate::template::Problem>,
+    },
+    /// A post-processor of a template failed; the image is there.
+    #[error("the post-processor `{kind}` failed")]
+    PostProcessor {
+        /// Its type.
+        kind: &'static str,
+        /// Why.
+        #[source]
+        cause: Box<Error>,
     },
     /// Taking things down failed. The image is not used then.
     #[error("failed to take down what the build had set up")]
@@ -228,7 +245,7 @@ impl Error {
     /// The exit code that the program ends with, as listed in its help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Plan { .. } => 3,
+            Error::Plan { .. } | Error::Template { .. } => 3,
             Error::Fetch(error) if error.is_checksum() => 5,
             Error::Fetch(_) => 4,
             Error::Partition { cause: arm_image_partition::Error::Shrink { .. }, .. } => 3,
@@ -243,7 +260,7 @@ impl Error {
             Error::Map(_) | Error::Chroot(_) | Error::Emulate(_) | Error::Guest(_) => 7,
             Error::Grow { .. } | Error::NoPlace { .. } | Error::Conversation { .. } => 7,
             Error::InGuest { code, .. } => *code,
-            Error::Step { .. } => 8,
+            Error::Step { .. } | Error::PostProcessor { .. } => 8,
             Error::CleanUp { .. } => 9,
             Error::Both { first, .. } => first.exit_code(),
             Error::File { .. } | Error::Cancelled => 1,
@@ -275,17 +292,19 @@ impl Error {
             Error::NoPlace { .. } => {
                 Some("`arm-image doctor` tells what is missing and what mends it".to_owned())
             }
-            Error::Step { cause, .. } => cause
-                .hint()
+            Error::Step { cause, explanation, .. } => explanation
+                .map(str::to_owned)
+                .or_else(|| cause.hint())
                 .or_else(|| Some("`--on-error keep` leaves the unfinished image to look at".to_owned())),
             Error::Conversation { console, .. } if !console.is_empty() => {
                 Some(format!("the guest's kernel said: {console}"))
             }
             Error::Both { first, .. } => first.hint(),
-            Error::CleanUp { cause } => cause.hint(),
+            Error::CleanUp { cause } | Error::PostProcessor { cause, .. } => cause.hint(),
             Error::Open { .. }
             | Error::NotEnterable { .. }
             | Error::Conversation { .. }
+            | Error::Template { .. }
             | Error::File { .. }
             | Error::Cancelled => None,
         }
@@ -297,8 +316,22 @@ impl Error {
             Error::Step { cause, .. } => {
                 Some(FailedCommand { code: cause.code()?, stderr: cause.stderr_tail() })
             }
+            Error::PostProcessor { cause, .. } => match &**cause {
+                Error::Chroot(cause) => {
+                    Some(FailedCommand { code: cause.code()?, stderr: cause.stderr_tail() })
+                }
+                _ => None,
+            },
             Error::Both { first, .. } => first.failed_command(),
             _ => None,
+        }
+    }
+
+    /// All that there is to say about the template, where it has mistakes.
+    pub fn problems(&self) -> &[crate::template::Problem] {
+        match self {
+            Error::Template { problems } => problems,
+            _ => &[],
         }
     }
 
@@ -316,9 +349,9 @@ impl Error {
             Error::Cancelled => true,
             Error::Fetch(error) => matches!(error, arm_image_fetch::Error::Cancelled),
             Error::Unpack { cause, .. } => matches!(cause, arm_image_decompress::Error::Cancelled),
-            Error::Chroot(error) | Error::Step { cause: error, .. } => {
-                matches!(error, arm_image_chroot::Error::Cancelled)
-            }
+            Error::Chroot(error) => matches!(error, arm_image_chroot::Error::Cancelled),
+            Error::Step { cause, .. } => matches!(**cause, arm_image_chroot::Error::Cancelled),
+            Error::PostProcessor { cause, .. } => cause.is_cancelled(),
             Error::Both { first, .. } => first.is_cancelled(),
             _ => false,
         }

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use arm_image_decompress::Unpacker;
@@ -13,7 +14,7 @@ use arm_image_presets::{self as presets, Obstacle, Preset, RootReader, Volume, f
 use arm_image_qemu::Arch;
 use serde::Serialize;
 
-use crate::{Enter, Error, Event, OnEvent, Stage, plan::is_private};
+use crate::{Enter, Error, Event, OnEvent, Stage, build::tell, plan::is_private};
 
 /// What [`inspect`] found. It serialises to the JSON of `arm-image inspect --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -103,34 +104,40 @@ fn reason_and_hint<S: serde::Serializer>(obstacle: &Option<Obstacle>, to: S) -> 
 
 /// Looks at the image at `path`: table, file systems, system, architecture and mounts.
 ///
-/// A compressed image is unpacked first, to an unnamed file in `scratch`.
+/// Of a compressed image what is looked at is unpacked, to an unnamed file in `scratch`.
 ///
 /// # Errors
 ///
 /// Where the file cannot be read or unpacked or holds no partition table. What cannot be found inside is left out.
 pub fn inspect(path: &Path, scratch: &Path, on: OnEvent<'_>) -> Result<Inspection, Error> {
-    let mut image = crate::open(path)?;
-    let head = head(path, &image, arm_image_decompress::HEAD)?;
-    if arm_image_decompress::detect(&head).name() != "raw" {
-        let unpacked = tempfile::tempfile_in(scratch).map_err(|cause| Error::File {
-            operation: "make a file in",
-            path: scratch.into(),
-            cause,
-        })?;
-        crate::unpack(&Unpacker::default(), path, &unpacked, on)?;
-        image = unpacked;
+    let image = crate::open(path)?;
+    tell(on, Event::Stage(Stage::Inspect, "reading the image's table and files"))?;
+    let head = head(path, &mut &image, arm_image_decompress::HEAD)?;
+    if arm_image_decompress::detect(&head).name() == "raw" {
+        return examine(path, &image, &Enter::default());
     }
-    let told = on(Event::Stage(Stage::Inspect, "reading the image's table and files"));
-    if told.is_break() {
-        return Err(Error::Cancelled);
-    }
-    examine(path, &image, &Enter::default())
+    tell(on, Event::Stage(Stage::Unpack, &format!("unpacking what is needed of {}", path.display())))?;
+    let failed = |cause| Error::File { operation: "make a file in", path: scratch.into(), cause };
+    let file = tempfile::tempfile_in(scratch).map_err(failed)?;
+    let look = |reader| examine_reader(path, reader, &Enter::default());
+    let peeked =
+        Unpacker::default().peek(&image, &file, &mut |done, total| on(Event::Bytes(done, total)), look);
+    peeked.map_err(|cause| Error::Unpack { path: path.into(), cause })?
 }
 
 /// Looks at the raw `image`, which is called `path` in errors; what the user says in `enter` goes before what it says.
-pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<Inspection, Error> {
+pub(crate) fn examine(path: &Path, image: &File, enter: &Enter) -> Result<Inspection, Error> {
+    let image = image.try_clone().map_err(|cause| Error::Open { path: path.into(), cause })?;
+    examine_reader(path, Arc::new(image), enter)
+}
+
+fn examine_reader<R: Read + Seek + Clone + 'static>(
+    path: &Path,
+    mut image: R,
+    enter: &Enter,
+) -> Result<Inspection, Error> {
     let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
-    let of_file = Obstacle::of_file(&head(path, image, Obstacle::HEAD)?);
+    let of_file = Obstacle::of_file(&head(path, &mut image, Obstacle::HEAD)?);
     // A medium to install from may have a table, too, which is worth a look.
     if let Some(cause) = of_file.clone().filter(|found| *found != Obstacle::Iso) {
         return Err(Error::Obstacle { path: path.into(), cause });
@@ -159,7 +166,7 @@ pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<In
         preset: enter.preset,
         obstacle: None,
     };
-    let roots = find_roots(image, &found);
+    let roots = find_roots(&image, &found);
     inspection.obstacle = of_file.or_else(|| obstacle(&inspection.partitions, &candidates, &roots));
     let named = enter.mounts.iter().find(|(_, target)| target == Path::new("/")).map(|(number, _)| *number);
     let root = match (&roots[..], named) {
@@ -201,10 +208,9 @@ pub(crate) fn examine(path: &Path, mut image: &File, enter: &Enter) -> Result<In
 }
 
 /// The first bytes of `image`, at most `length`.
-fn head(path: &Path, image: &File, length: usize) -> Result<Vec<u8>, Error> {
+fn head(path: &Path, image: &mut (impl Read + Seek), length: usize) -> Result<Vec<u8>, Error> {
     let mut head = Vec::new();
-    let mut from = image;
-    let read = from.rewind().and_then(|()| from.take(length as u64).read_to_end(&mut head));
+    let read = image.rewind().and_then(|()| image.take(length as u64).read_to_end(&mut head));
     read.map_err(|cause| Error::File { operation: "read", path: path.into(), cause })?;
     Ok(head)
 }
@@ -244,12 +250,11 @@ struct Inside {
 }
 
 /// The partitions with an os-release and a shell.
-fn find_roots(image: &File, found: &[partition::Partition]) -> Vec<Inside> {
+fn find_roots<R: Read + Seek + Clone + 'static>(image: &R, found: &[partition::Partition]) -> Vec<Inside> {
     let mut roots = Vec::new();
     for one in found {
         // A file system that the reader does not know is no root to it; mounting it may still work.
-        let Ok(image) = image.try_clone() else { continue };
-        let Ok(reader) = RootReader::open(image, one.range.clone()) else { continue };
+        let Ok(reader) = RootReader::open(image.clone(), one.range.clone()) else { continue };
         if let (Ok(Some(os)), Ok(Some(shell))) = (reader.os_release(), reader.shell()) {
             // The C library tells the version of ARM where the shell does not.
             let libc = reader.libc().ok().flatten().unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::{
     Enter, Error, Event, OnEvent, build,
     inspect::examine,
     output::Partial,
-    place::{self, JobPart},
+    place::{self, Job, JobPart},
     plan::Mapper,
 };
 
@@ -57,11 +57,13 @@ pub fn shell(
     let _lock = lock(path)?;
     let image = examine(path, &crate::open(path)?, enter)?;
     let job = build::job(&image, enter, None)?;
+    // The image is not thrown away if this process is killed.
+    let job = Job { sync: true, ..job };
     place::with_root(path, &job, enter, scratch, on, |root, on| {
-        let terminal = command.is_empty();
-        let argv = if terminal { vec![OsString::from("/bin/sh"), "-l".into()] } else { command.to_vec() };
-        let mut command = arm_image_chroot::Command::new(argv);
-        command.terminal = terminal;
+        let command = match command {
+            [] => build::interactive_shell(),
+            argv => arm_image_chroot::Command::new(argv.iter().cloned()),
+        };
         root.run(&command, &mut |output| on(build::event_of(output))).map_err(|cause| match cause {
             arm_image_chroot::Error::Cancelled => Error::Cancelled,
             cause => Error::Chroot(cause),

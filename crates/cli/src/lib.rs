@@ -12,7 +12,7 @@
 //!
 //! let mut plan = Plan::new(["raspios.img.xz".parse()?], "none".parse()?, "card.img");
 //! plan.size = Some("+1G".parse()?);
-//! plan.steps.push(Step::Run { line: "apt-get update && apt-get install -y vim".into(), env: vec![] });
+//! plan.steps.push(Step::run("apt-get update && apt-get install -y vim"));
 //! arm_image::build(&plan, Path::new("/tmp"), &mut |event| {
 //!     if let Event::Stage(stage, what) = event {
 //!         eprintln!("{}: {what}", stage.name());
@@ -36,6 +36,7 @@ mod error;
 mod event;
 mod inspect;
 mod jobs;
+mod local;
 mod machine;
 mod obtain;
 mod output;
@@ -44,6 +45,7 @@ mod plan;
 mod resize;
 mod size;
 mod sweep;
+pub mod template;
 mod text;
 
 use std::{
@@ -61,7 +63,7 @@ pub use jobs::{cache_clean, cache_list, copy_to, map, shell, unpack_to};
 pub use machine::{Check, Machine};
 pub use obtain::{fetch, unpack};
 pub use place::serve_if_guest;
-pub use plan::{Enter, Isolation, Mapper, Origin, Plan, Step};
+pub use plan::{Enter, Isolation, Local, Mapper, OnError, Origin, Plan, Step, Work};
 pub use resize::resize;
 pub use size::{NotASize, Size};
 pub use sweep::sweep;

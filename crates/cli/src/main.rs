@@ -15,7 +15,7 @@ use crate::{args::Cli, report::Report, signal::Asked, surroundings::Surroundings
 fn main() -> ExitCode {
     // In a guest kernel this program is the init process and serves the one that started the guest.
     arm_image::serve_if_guest();
-    let matches = Cli::command().get_matches();
+    let matches = Cli::command().get_matches_from(args::with_two_hyphens(std::env::args_os()));
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -37,10 +37,7 @@ fn main() -> ExitCode {
     match commands::run(cli.command, &matches, &surroundings, &mut report, &asked) {
         Ok(code) => code,
         Err(error) => {
-            let code = match asked.signal() {
-                Some(number) if error.is_cancelled() => 128 + number,
-                _ => error.exit_code(),
-            };
+            let code = commands::code_of_error(&error, &asked);
             report.error(&error, code);
             ExitCode::from(code)
         }

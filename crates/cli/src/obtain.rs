@@ -19,6 +19,8 @@ use arm_image_fetch::{
     Cache, Checksum, Fetched, Fetcher, Hashing, HttpFetcher, Key, LocalFetcher, Source, Unpacking,
 };
 
+use arm_image_presets::Obstacle;
+
 use crate::{Error, Event, OnEvent, Stage, build::tell, plan::Origin, size::humane, sweep::Scratch};
 
 /// How often a wait lets the caller look up.
@@ -56,7 +58,21 @@ fn unpack_file(unpacker: &Unpacker, path: &Path, output: &File, on: OnEvent<'_>)
     let input = crate::open(path)?;
     unpacker
         .unpack(&input, output, &mut |done, total| on(Event::Bytes(done, total)))
-        .map_err(|cause| Error::Unpack { path: path.into(), cause })
+        .map_err(|cause| not_unpacked(path, cause))
+}
+
+/// Why nothing came out of `path`: perhaps what it holds is no image at all.
+fn not_unpacked(path: &Path, cause: arm_image_decompress::Error) -> Error {
+    let obstacle = match &cause {
+        arm_image_decompress::Error::Choice { members, .. } => {
+            Obstacle::of_members(members.iter().map(String::as_str))
+        }
+        _ => None,
+    };
+    match obstacle {
+        Some(cause) => Error::Obstacle { path: path.into(), cause },
+        None => Error::Unpack { path: path.into(), cause },
+    }
 }
 
 fn tell_of(unpacked: &Unpacked, on: OnEvent<'_>) -> Result<(), Error> {

@@ -1,13 +1,20 @@
 //! What a build is to do, as plain data.
 
-use std::path::{Component, Path, PathBuf};
+mod step;
 
-use arm_image_chroot::ResolvConf;
+use std::{
+    ffi::OsString,
+    path::{Component, Path, PathBuf},
+};
+
+use arm_image_chroot::{Bind, ResolvConf};
 use arm_image_decompress::Unpacker;
 use arm_image_fetch::{Checksum, Source};
 use arm_image_presets::Preset;
 use arm_image_qemu::Arch;
 use serde::{Deserialize, Serialize};
+
+pub use step::{Local, Step, Work};
 
 use crate::{Error, Size};
 
@@ -29,7 +36,7 @@ pub struct Plan {
     /// What to do inside, in this order.
     pub steps: Vec<Step>,
     /// What becomes of the unfinished image when a step fails.
-    pub keep_on_error: bool,
+    pub on_error: OnError,
 }
 
 impl Plan {
@@ -42,9 +49,22 @@ impl Plan {
             shrink: false,
             enter: Enter::default(),
             steps: Vec::new(),
-            keep_on_error: false,
+            on_error: OnError::Cleanup,
         }
     }
+}
+
+/// What becomes of the unfinished image when a step fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// It is removed.
+    #[default]
+    Cleanup,
+    /// A shell is opened in it on this process's terminal, and it is removed when that ends.
+    Shell,
+    /// It stays as `OUTPUT.partial`, after any failure.
+    Keep,
 }
 
 /// Where an image comes from, and how it is verified, unpacked and kept.
@@ -113,10 +133,19 @@ pub struct Enter {
     pub preset: Option<&'static Preset>,
     /// The qemu to use; `None`: the host's handler, else the static qemu found in `search`.
     pub qemu: Option<PathBuf>,
+    /// Arguments of qemu's own, before the program's; any bytes but NUL. On the host they are seen by all programs of
+    /// this architecture for as long as the image is mounted.
+    pub qemu_arguments: Vec<OsString>,
     /// Folders in which programs of the host are looked for, such as those of `PATH`.
     pub search: Vec<PathBuf>,
     /// What becomes of the image's resolv.conf.
     pub resolv_conf: ResolvConf,
+    /// Whether programs that ask for their data to be on the disk wait until they are; it takes longer.
+    pub sync: bool,
+    /// Whether packages may start services in the image.
+    pub services: bool,
+    /// What of this machine the image is shown; in a guest, folders only.
+    pub binds: Vec<Bind>,
     /// Where the privileged half runs.
     pub isolation: Isolation,
     /// How partitions become block devices.
@@ -124,15 +153,14 @@ pub struct Enter {
 }
 
 impl Enter {
-    /// Finds mount points that cannot be.
+    /// Finds mount points and arguments that cannot be.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (index, (number, target)) in self.mounts.iter().enumerate() {
             let refused = |problem: String| Error::Plan {
                 problem,
                 hint: "write --mount N=PATH, such as --mount 2=/ --mount 1=/boot/firmware".to_owned(),
             };
-            let clean = target.is_absolute() && !target.components().any(|part| part == Component::ParentDir);
-            if !clean || is_private(target) {
+            if !is_clean(target) || is_private(target) {
                 return Err(refused(format!(
                     "partition {number} cannot be mounted at `{}`",
                     target.display()
@@ -142,8 +170,29 @@ impl Enter {
                 return Err(refused(format!("partition {number} or `{}` is named twice", target.display())));
             }
         }
+        for Bind { source, target, .. } in &self.binds {
+            let refused = |problem: String| Error::Plan {
+                problem: format!("`{}` cannot be shown in the image: {problem}", source.display()),
+                hint: "write --bind SRC:DST, such as --bind packages:/var/cache/apt/archives".to_owned(),
+            };
+            source.metadata().map_err(|cause| refused(cause.to_string()))?;
+            if !is_clean(target) || target == Path::new("/") {
+                return Err(refused(format!("`{}` is no place for it", target.display())));
+            }
+        }
+        if self.qemu_arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {
+            return Err(Error::Plan {
+                problem: "an argument of qemu's has a NUL in it".to_owned(),
+                hint: "leave it out".to_owned(),
+            });
+        }
         Ok(())
     }
+}
+
+/// Whether `target` names a place in the image without detours.
+fn is_clean(target: &Path) -> bool {
+    target.is_absolute() && !target.components().any(|part| part == Component::ParentDir)
 }
 
 /// Whether `target` is in one of the folders that every chroot gets of its own.
@@ -175,31 +224,4 @@ pub enum Mapper {
     Dm,
     /// A loop device for each partition.
     Loop,
-}
-
-/// One thing to do inside the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
-    /// Run a command line by the image's shell.
-    Run {
-        /// The command line.
-        line: String,
-        /// Variables to set for it.
-        env: Vec<(String, String)>,
-    },
-    /// Run a script of the host's.
-    Script {
-        /// Its path on the host; its first line says what runs it.
-        path: PathBuf,
-        /// Variables to set for it.
-        env: Vec<(String, String)>,
-    },
-    /// Copy a file or folder of the host's into the image.
-    Copy {
-        /// The path on the host.
-        from: PathBuf,
-        /// The path in the image.
-        to: PathBuf,
-    },
 }

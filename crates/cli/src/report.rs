@@ -1,8 +1,12 @@
 //! What the person at the terminal, or the program behind a pipe, sees of the work.
 
-use std::io::{self, IsTerminal, Write, stderr, stdout};
+use std::{
+    io::{self, IsTerminal, Write, stderr, stdout},
+    sync::Arc,
+};
 
-use arm_image::{Error, Event, Stage, Stream};
+use arm_image::{Error, Event, Stage, Stream, template::TemplateBuild};
+use arm_image_template::Template;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -19,6 +23,12 @@ pub(crate) struct Report {
     stage: Option<Stage>,
     /// The last tenth that a plain report has told.
     tenth: u64,
+    /// The build of a template that it is about, and whether each line begins with its name.
+    build: Option<(String, bool)>,
+    /// The template whose secrets are kept out of everything.
+    template: Option<Arc<Template>>,
+    /// What would show a part of a secret, and what to say instead.
+    disguises: Vec<(String, String)>,
 }
 
 impl Report {
@@ -44,9 +54,42 @@ impl Report {
             bar: ProgressBar::hidden(),
             stage: None,
             tenth: 0,
+            build: None,
+            template: None,
+            disguises: Vec::new(),
         };
         report.json(&json!({"version": 1, "event": "start", "program": concat!("arm-image ", env!("CARGO_PKG_VERSION"))}));
         report
+    }
+
+    /// Keeps the secrets of `template` out of everything that is told from now on.
+    pub(crate) fn keep_secret(&mut self, template: Arc<Template>) {
+        self.template = Some(template);
+    }
+
+    /// `text` without the template's secrets.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let Some(template) = &self.template else { return text.to_owned() };
+        let disguised =
+            self.disguises.iter().fold(text.to_owned(), |text, (shown, hidden)| text.replace(shown, hidden));
+        template.redact(&disguised)
+    }
+
+    /// The report of one build of a template; where it is one of `several`, its name is before each line.
+    pub(crate) fn of_build(&self, build: &TemplateBuild, several: bool) -> Report {
+        Report {
+            // One bar for each would need a terminal that is high enough.
+            form: if several && self.form == Progress::Bar { Progress::Plain } else { self.form },
+            verbose: self.verbose,
+            quiet: self.quiet,
+            color: self.color,
+            bar: ProgressBar::hidden(),
+            stage: None,
+            tenth: 0,
+            build: Some((build.name.clone(), several)),
+            disguises: self.template.iter().flat_map(|template| build.disguises(template)).collect(),
+            template: self.template.clone(),
+        }
     }
 
     /// Shows one event.
@@ -64,14 +107,14 @@ impl Report {
                 self.json(&json!({"event": "warning", "text": text}));
                 let mark = self.paint("1;33", "warning:");
                 if self.form != Progress::Json {
-                    self.bar.suspend(|| to_stderr(format!("{mark} {text}\n").as_bytes()));
+                    self.bar.suspend(|| self.say(format!("{mark} {text}\n").as_bytes()));
                 }
             }
             Event::Output(stream, line) => {
                 let text = String::from_utf8_lossy(line);
                 self.json(&json!({"event": "output", "stream": stream, "line": text}));
                 if self.form != Progress::Json && !self.quiet {
-                    self.bar.suspend(|| to_stderr(&[line, b"\n"].concat()));
+                    self.bar.suspend(|| self.say(&[line, b"\n"].concat()));
                 }
             }
             _ => {}
@@ -89,7 +132,7 @@ impl Report {
                 Ok(())
             }
             Stream::Stderr => {
-                self.bar.suspend(|| to_stderr(&text));
+                self.bar.suspend(|| self.say(&text));
                 Ok(())
             }
         }
@@ -152,6 +195,7 @@ impl Report {
                 "status": failed.map(|failed| failed.code),
                 "stderr": failed.map(|failed| failed.stderr),
                 "then": error.then().map(|then| arm_image::chain(then)),
+                "problems": error.problems(),
             }));
             return;
         }
@@ -168,19 +212,45 @@ impl Report {
         if let Some(hint) = error.hint() {
             text += &format!("{} {hint}\n", self.paint("1;32", "hint:"));
         }
-        to_stderr(text.as_bytes());
+        self.say(text.as_bytes());
     }
 
     fn line(&self, text: &str) {
         if matches!(self.form, Progress::Bar | Progress::Plain) && !self.quiet {
-            to_stderr(format!("{text}\n").as_bytes());
+            self.say(format!("{text}\n").as_bytes());
         }
     }
 
     fn json(&self, value: &Value) {
-        if self.form == Progress::Json {
-            to_stderr(format!("{value}\n").as_bytes());
+        if self.form != Progress::Json {
+            return;
         }
+        let mut value = value.clone();
+        if let Some((name, _)) = &self.build {
+            value["build"] = name.as_str().into();
+        }
+        if self.template.is_some() {
+            value = arm_image::template::each_string(value, &|text| self.hide(text));
+        }
+        to_stderr(format!("{value}\n").as_bytes());
+    }
+
+    /// Writes whole lines, at once, as several builds may do so.
+    fn say(&self, lines: &[u8]) {
+        let hidden = match &self.template {
+            Some(template) if template.has_secrets() => {
+                self.hide(&String::from_utf8_lossy(lines)).into_bytes()
+            }
+            _ => lines.to_vec(),
+        };
+        let Some((name, true)) = &self.build else { return to_stderr(&hidden) };
+        let mark = self.paint("1;35", &self.hide(name));
+        let mut all = Vec::new();
+        for line in hidden.split_inclusive(|&byte| byte == b'\n') {
+            all.extend_from_slice(format!("{mark}: ").as_bytes());
+            all.extend_from_slice(line);
+        }
+        to_stderr(&all);
     }
 
     fn paint(&self, code: &str, text: &str) -> String {

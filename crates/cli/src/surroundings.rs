@@ -1,6 +1,7 @@
 //! The environment that the program runs in; nothing else reads it.
 
 use std::{
+    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
 };
@@ -18,6 +19,10 @@ pub(crate) struct Surroundings {
     pub(crate) owner: Option<(u32, u32)>,
     /// Whether colours are unwanted.
     pub(crate) no_color: bool,
+    /// All variables that are text, for templates.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// The folder that the program runs in.
+    pub(crate) working_folder: PathBuf,
 }
 
 impl Surroundings {
@@ -32,6 +37,11 @@ impl Surroundings {
                 .unwrap_or_else(|| Path::new("/var/cache/arm-image").into()),
             owner: number("SUDO_UID").zip(number("SUDO_GID")),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            environment: env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            // Where it has been removed, relative paths lead nowhere anyway.
+            working_folder: env::current_dir().unwrap_or_else(|_| ".".into()),
         }
     }
 }

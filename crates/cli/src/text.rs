@@ -1,16 +1,18 @@
 //! Results in words and as JSON.
 
+mod step;
+
 use std::{
     fmt::{self, Write},
     path::Path,
 };
 
-use arm_image_chroot::ResolvConf;
+use arm_image_chroot::{Bind, ResolvConf};
 use arm_image_fetch::Checksum;
 
 use serde_json::json;
 
-use crate::{Inspection, Isolation, Machine, Mapper, Plan, Step, size::humane};
+use crate::{Inspection, Isolation, Machine, Mapper, OnError, Plan, size::humane};
 
 impl Inspection {
     /// The JSON of `arm-image inspect --json`, on one line.
@@ -72,7 +74,7 @@ impl fmt::Display for Machine {
 impl Plan {
     /// The plan as JSON, on one line.
     pub fn to_json(&self) -> String {
-        let steps: Vec<_> = self.steps.iter().map(step_json).collect();
+        let steps: Vec<_> = self.steps.iter().map(step::json).collect();
         let enter = &self.enter;
         json!({
             "sources": self.origin.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -87,6 +89,11 @@ impl Plan {
             "arch": enter.arch.map(|arch| arch.to_string()),
             "preset": enter.preset.map(|preset| preset.name),
             "qemu_binary": enter.qemu.as_deref().map(lossy),
+            "qemu_args": enter.qemu_arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>(),
+            "sync": enter.sync,
+            "services": enter.services,
+            "binds": enter.binds.iter().map(bind).collect::<Vec<_>>(),
+            "on_error": self.on_error,
             "resolv_conf": match enter.resolv_conf {
                 ResolvConf::Off => "off",
                 ResolvConf::CopyHost => "copy-host",
@@ -103,17 +110,13 @@ impl Plan {
     }
 }
 
+fn bind(bind: &Bind) -> serde_json::Value {
+    json!({"source": lossy(&bind.source), "target": lossy(&bind.target), "read_only": bind.read_only})
+}
+
 /// JSON has no way to write bytes that are no UTF-8.
 fn lossy(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn step_json(step: &Step) -> serde_json::Value {
-    match step {
-        Step::Run { line, env } => json!({"run": line, "env": env}),
-        Step::Script { path, env } => json!({"script": lossy(path), "env": env}),
-        Step::Copy { from, to } => json!({"copy": lossy(from), "to": lossy(to)}),
-    }
 }
 
 impl fmt::Display for Plan {
@@ -156,13 +159,20 @@ impl fmt::Display for Plan {
             Mapper::Loop => "loop",
         };
         write!(f, "mapper     {mapper}")?;
+        for bind in &enter.binds {
+            let how = if bind.read_only { ", read-only" } else { "" };
+            write!(f, "\nshown      {} at {}{how}", bind.source.display(), bind.target.display())?;
+        }
+        let said = |yes: bool, text: &'static str| if yes { text } else { "" };
+        f.write_str(said(enter.sync, "\nsync       programs wait for the disk"))?;
+        f.write_str(said(enter.services, "\nservices   may start"))?;
+        match self.on_error {
+            OnError::Cleanup => {}
+            OnError::Shell => f.write_str("\non error   a shell in the image")?,
+            OnError::Keep => f.write_str("\non error   the unfinished image stays")?,
+        }
         for (index, step) in self.steps.iter().enumerate() {
-            let text = match step {
-                Step::Run { line, .. } => format!("run {line}"),
-                Step::Script { path, .. } => format!("script {}", path.display()),
-                Step::Copy { from, to } => format!("copy {} to {}", from.display(), to.display()),
-            };
-            write!(f, "\nstep {:<5} {text}", index + 1)?;
+            write!(f, "\nstep {:<5} {}", index + 1, step::words(step))?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 
 use crate::{Error, HEAD};
 
@@ -88,6 +88,17 @@ pub(crate) fn read_full(input: &mut dyn Read, buffer: &mut [u8], at: u64) -> Res
         }
     }
     Ok(filled)
+}
+
+/// Whether `input` can be read at offsets, as a file can; it must not be `output`.
+pub(crate) fn has_offsets(input: &File, output: &File) -> Result<bool, Error> {
+    let metadata = input.metadata().map_err(|source| Error::Read { at: 0, source })?;
+    if !metadata.is_file() && !metadata.file_type().is_block_device() {
+        return Ok(false);
+    }
+    let target = output.metadata().map_err(|source| Error::Write { at: 0, source })?;
+    let is_same = (metadata.dev(), metadata.ino()) == (target.dev(), target.ino());
+    if is_same { Err(Error::SameFile) } else { Ok(true) }
 }
 
 /// The first [`HEAD`] bytes, fewer only if the input is shorter.

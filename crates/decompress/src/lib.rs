@@ -47,6 +47,8 @@
 //!   but no more than 16.
 //! * xz takes a fifth less time on x86-64 where liblzma is compiled with its fast paths, for which its crate does not ask. In this
 //!   repository `.cargo/config.toml` does. Who builds these crates elsewhere sets `CFLAGS` as it stands there, or goes without.
+//! * Who only wants to look into an image ([`Unpacker::peek`]) has no more of it unpacked than is read: single blocks of an xz
+//!   file, and the start of a zip, lzma or zst that tells its size.
 //! * The output may be limited ([`Unpacker::max_size`]); by default it is not.
 
 mod bz2;
@@ -57,6 +59,7 @@ mod input;
 mod lzma;
 mod options;
 mod parallel;
+mod peek;
 mod raw;
 mod sink;
 mod source;
@@ -74,13 +77,13 @@ pub mod fuzzing;
 pub use error::Error;
 pub use input::Input;
 pub use options::Unpacker;
+pub use peek::ImageReader;
 pub use sparse::SparseFile;
 
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// Carries progress out and cancellation in.
 ///
@@ -102,6 +105,11 @@ pub trait Decompressor: Sync + Debug {
     /// `head` is the first [`HEAD`] bytes, or the whole input if that is shorter. An input cut inside its own magic bytes
     /// matches, so that it can be reported as cut instead of being taken for a raw image.
     fn matches(&self, head: &[u8]) -> bool;
+
+    /// The size of the image in bytes, where the archive tells it beforehand: if that is a tar, it is the size of the tar.
+    fn told_size(&self, _options: &Unpacker, _input: &File) -> Option<u64> {
+        None
+    }
 
     /// Unpacks the whole of `input`.
     ///
@@ -166,13 +174,8 @@ pub fn unpack(input: &File, output: &File, tick: Tick<'_>) -> Result<Unpacked, E
 }
 
 fn unpack_file(options: &Unpacker, input: &File, output: &File, tick: Tick<'_>) -> Result<Unpacked, Error> {
-    let metadata = input.metadata().map_err(|source| Error::Read { at: 0, source })?;
-    if !metadata.is_file() && !metadata.file_type().is_block_device() {
+    if !input::has_offsets(input, output)? {
         return unpack_arriving(options, &mut &*input, output, tick);
-    }
-    let target = output.metadata().map_err(|source| Error::Write { at: 0, source })?;
-    if (metadata.dev(), metadata.ino()) == (target.dev(), target.ino()) {
-        return Err(Error::SameFile);
     }
     let head = input::head(&mut Input::File(input).reader())?;
     run(options, &head, Input::File(input), output, tick)

@@ -1,5 +1,8 @@
 //! lzma, the format before xz, as in the LZMA SDK's `lzma-specification.txt`.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
 use crate::streams::{self, Codec, Step};
 use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
@@ -20,6 +23,13 @@ impl Decompressor for Lzma {
         let Some(size) = size.first_chunk() else { return false };
         let size = u64::from_le_bytes(*size);
         dictionary.is_power_of_two() && dictionary >= 1 << 12 && (size == u64::MAX || size < 1 << 40)
+    }
+
+    fn told_size(&self, _options: &Unpacker, input: &File) -> Option<u64> {
+        let mut header = [0; 13];
+        input.read_exact_at(&mut header, 0).ok()?;
+        let size = u64::from_le_bytes(*header.last_chunk()?);
+        (size < u64::MAX).then_some(size)
     }
 
     fn unpack(

@@ -204,6 +204,7 @@ impl Handed {
         let mut writer = Writer::new(format, output, 0);
         while let Some(buffer) = self.current.take() {
             writer.write(buffer.filled())?;
+            output.has_arrived(writer.at());
             self.next(buffer);
         }
         Ok(Unpacked::new(format, writer.at()))

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 
@@ -33,6 +34,8 @@ pub struct SparseFile<'a> {
     file: &'a File,
     /// The most it may become, in bytes.
     limit: u64,
+    /// How much of it is there from its start on, where it comes in order; in bytes.
+    arrived: AtomicU64,
 }
 
 impl<'a> SparseFile<'a> {
@@ -45,7 +48,7 @@ impl<'a> SparseFile<'a> {
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(Error::NotRegular);
         }
-        let sparse = Self { file, limit: u64::MAX };
+        let sparse = Self { file, limit: u64::MAX, arrived: AtomicU64::new(0) };
         sparse.empty()?;
         Ok(sparse)
     }
@@ -69,6 +72,16 @@ impl<'a> SparseFile<'a> {
             self.file.set_len(0).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Tells that the first `size` bytes of the image are written. Who does not write in order does not tell.
+    pub(crate) fn has_arrived(&self, size: u64) {
+        self.arrived.store(size, Ordering::Release);
+    }
+
+    /// How much of the image is known to be there, from its start on.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Acquire)
     }
 
     /// Writes `bytes` at `offset` (in bytes), all of them but the runs of zeros.

@@ -8,7 +8,10 @@ mod blocks;
 mod decoder;
 mod index;
 
+pub(crate) use blocks::Layout;
 pub(crate) use decoder::Decoder;
+
+use std::fs::File;
 
 use crate::source::Source;
 use crate::streams::{self, Codec, Step};
@@ -27,6 +30,11 @@ impl Decompressor for Xz {
         XzStream::begins(head)
     }
 
+    fn told_size(&self, _options: &Unpacker, input: &File) -> Option<u64> {
+        let size = Input::File(input).size().ok()??;
+        Layout::of(input, size).map(|layout| layout.size())
+    }
+
     fn unpack(
         &self,
         options: &Unpacker,
@@ -35,7 +43,7 @@ impl Decompressor for Xz {
         tick: Tick<'_>,
     ) -> Result<Unpacked, Error> {
         if let (Input::File(file), Some(size)) = (&input, input.size()?)
-            && let Some(layout) = blocks::Layout::read(file, size)
+            && let Some(layout) = Layout::read(file, size)
         {
             match layout.unpack(file, size, output, tick) {
                 // The way below takes the image out of it.

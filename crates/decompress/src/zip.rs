@@ -38,6 +38,10 @@ impl Decompressor for Zip {
         crate::starts_with(head, MEMBER_MAGIC) || crate::starts_with(head, END_MAGIC)
     }
 
+    fn told_size(&self, options: &Unpacker, input: &File) -> Option<u64> {
+        open(options, input).ok().map(|(_, chosen)| chosen.size)
+    }
+
     fn unpack(
         &self,
         options: &Unpacker,
@@ -45,18 +49,24 @@ impl Decompressor for Zip {
         output: &SparseFile<'_>,
         tick: Tick<'_>,
     ) -> Result<Unpacked, Error> {
-        let size = input.size()?.unwrap_or_default();
         let Input::File(file) = input else { return Err(Error::NeedsFile { format: NAME }) };
-        let reader = BufReader::with_capacity(256 << 10, FileReader { file, at: 0 });
-        let mut archive = ZipArchive::new(reader).map_err(directory_error)?;
-        check_ends(&archive, file, size)?;
-        let pattern = options.pattern()?;
-        let mut members = members(&mut archive)?;
-        members.retain(|member| pattern.matches(&member.name));
-        let mut is_disk = |member: &Member| starts_with_boot_sector(&mut archive, member.index);
-        let chosen = choose(&members, &mut is_disk)?;
-        unpack_member(&mut archive, chosen, output, tick)
+        let (mut archive, chosen) = open(options, file)?;
+        unpack_member(&mut archive, &chosen, output, tick)
     }
+}
+
+/// Opens the archive in `file`, and chooses the image in it.
+fn open<'a>(options: &Unpacker, file: &'a File) -> Result<(Archive<'a>, Member), Error> {
+    let size = Input::File(file).size()?.unwrap_or_default();
+    let reader = BufReader::with_capacity(256 << 10, FileReader { file, at: 0 });
+    let mut archive = ZipArchive::new(reader).map_err(directory_error)?;
+    check_ends(&archive, file, size)?;
+    let pattern = options.pattern()?;
+    let mut members = members(&mut archive)?;
+    members.retain(|member| pattern.matches(&member.name));
+    let mut is_disk = |member: &Member| starts_with_boot_sector(&mut archive, member.index);
+    let chosen = choose(&members, &mut is_disk)?.clone();
+    Ok((archive, chosen))
 }
 
 /// A file in the archive.

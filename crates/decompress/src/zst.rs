@@ -8,6 +8,8 @@ mod frames;
 
 use decoder::Decoder;
 
+use std::fs::File;
+
 use crate::streams::{self, Codec, Step};
 use crate::{Decompressor, Error, Input, SparseFile, Tick, Unpacked, Unpacker};
 
@@ -31,6 +33,10 @@ impl Decompressor for Zst {
 
     fn matches(&self, head: &[u8]) -> bool {
         ZstFrame::begins(head)
+    }
+
+    fn told_size(&self, _options: &Unpacker, input: &File) -> Option<u64> {
+        frames::told_size(input, Input::File(input).size().ok()??)
     }
 
     fn unpack(

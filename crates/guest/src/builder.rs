@@ -34,6 +34,7 @@ pub struct Builder {
     init: PathBuf,
     arguments: Vec<OsString>,
     job: Option<PathBuf>,
+    shares: Vec<(PathBuf, PathBuf)>,
     disk: Option<PathBuf>,
     files: Vec<(PathBuf, PathBuf)>,
     network: bool,
@@ -49,6 +50,7 @@ impl Default for Builder {
             init: PathBuf::new(),
             arguments: Vec::new(),
             job: None,
+            shares: Vec::new(),
             disk: None,
             files: Vec::new(),
             network: false,
@@ -102,6 +104,14 @@ impl Builder {
         self
     }
 
+    /// Shows the host's folder `source` as well, read-write with this user's rights, at `target`, an absolute path in
+    /// the guest.
+    #[must_use]
+    pub fn share(mut self, source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
+        self.shares.push((source.into(), target.into()));
+        self
+    }
+
     /// The raw image that the guest sees, read-write, as the disk `/dev/ubda` with its partitions.
     #[must_use]
     pub fn disk(mut self, image: impl Into<PathBuf>) -> Self {
@@ -147,18 +157,20 @@ impl Builder {
         command.arg(format!("uml_dir={nowhere}/")).arg("umid=guest");
 
         let mut settings = Settings { host: self.host, ..Settings::default() };
+        // Only one folder can be what hostfs is confined to.
+        let confined = !self.host && self.shares.is_empty();
+        for (source, target) in &self.shares {
+            settings.shares.push((passed.add(open_folder(source)?), target.display().to_string()));
+        }
         if let Some(folder) = &self.job {
-            let read = |source| Error::Read { path: folder.clone(), source };
-            let folder =
-                OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(folder).map_err(read)?;
-            let folder = passed.add(folder);
-            if self.host {
+            let folder = passed.add(open_folder(folder)?);
+            if !confined {
                 settings.job = Some(folder);
             } else {
                 command.arg(format!("hostfs={folder}"));
                 settings.job = Some(String::new());
             }
-        } else if !self.host {
+        } else if confined {
             // Nothing to share: confine hostfs to the folder that is gone.
             command.arg(format!("hostfs={nowhere}"));
         }
@@ -261,4 +273,9 @@ impl Builder {
             .map(PathBuf::as_path)
             .ok_or_else(|| Error::NoMemory { size: self.memory, folders: self.memory_folders.clone() })
     }
+}
+
+fn open_folder(path: &Path) -> Result<File, Error> {
+    let options = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path);
+    options.map_err(|source| Error::Read { path: path.into(), source })
 }

@@ -187,6 +187,9 @@ fn serve_mounts() -> Result<(), Error> {
     if let Some(option) = &settings.job {
         mount_at("hostfs", JOB, option, plain)?;
     }
+    for (option, target) in &settings.shares {
+        mount_at("hostfs", target, option, plain)?;
+    }
     if settings.host {
         mount_at("hostfs", HOST, "/", MsFlags::empty())?;
     }

@@ -14,6 +14,8 @@ pub(crate) const MODULES: &str = "/.arm-image-guest/modules";
 pub(crate) struct Settings {
     /// The hostfs option that shows the job's folder; empty when hostfs is confined to it.
     pub(crate) job: Option<String>,
+    /// The hostfs options that show further folders, and where.
+    pub(crate) shares: Vec<(String, String)>,
     /// Show the host's whole tree.
     pub(crate) host: bool,
     /// The name servers, when there is a network.
@@ -25,6 +27,9 @@ impl Settings {
         let mut text = String::new();
         if let Some(option) = &self.job {
             text.push_str(&format!("job {option}\n"));
+        }
+        for (option, target) in &self.shares {
+            text.push_str(&format!("share {option} {target}\n"));
         }
         if self.host {
             text.push_str("host\n");
@@ -42,6 +47,10 @@ impl Settings {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
                 "job" => settings.job = Some(rest.to_owned()),
+                "share" => {
+                    let share = rest.split_once(' ').unwrap_or((rest, ""));
+                    settings.shares.push((share.0.to_owned(), share.1.to_owned()));
+                }
                 "host" => settings.host = true,
                 "network" => {
                     settings.name_servers = Some(rest.split_ascii_whitespace().map(str::to_owned).collect());
@@ -69,8 +78,12 @@ mod tests {
     fn settings_survive_the_way_through_the_file() {
         for settings in [
             Settings::default(),
-            Settings { job: Some(String::new()), host: false, name_servers: Some(vec![]) },
+            Settings { job: Some(String::new()), name_servers: Some(vec![]), ..Settings::default() },
             Settings {
+                shares: vec![
+                    ("/proc/self/fd/8".into(), "/a b".into()),
+                    ("/proc/self/fd/9".into(), "/c".into()),
+                ],
                 job: Some("/proc/self/fd/7".into()),
                 host: true,
                 name_servers: Some(vec!["10.0.2.3".into(), "fe80::1".into()]),

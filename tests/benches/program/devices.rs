@@ -53,6 +53,7 @@ pub(crate) fn inside() {
                 device: mapped.path(index),
                 target: target.into(),
                 kind: kind.to_owned(),
+                options: Vec::new(),
             };
             let mounts = [mount(1, "/", "ext4"), mount(0, "/boot", "vfat")];
             let root = Root::builder().mount(&mounts).unwrap();
@@ -94,7 +95,8 @@ fn grow(folder: &Path) {
         };
         (0..ROUNDS).map(once).collect()
     };
-    let theirs = samples(&|| shell(&image, "e2fsck -fp $IMAGE > /dev/null && resize2fs $IMAGE > /dev/null 2>&1"));
+    let theirs =
+        samples(&|| shell(&image, "e2fsck -fp $IMAGE > /dev/null && resize2fs $IMAGE > /dev/null 2>&1"));
     let ours = samples(&|| {
         let file = File::options().read(true).write(true).open(&image).unwrap();
         let mapped = LoopMapper.map(&file, std::slice::from_ref(&(0..LENGTH))).unwrap();

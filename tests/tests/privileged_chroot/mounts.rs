@@ -137,7 +137,7 @@ fn privileged_chroot_says_what_keeps_a_device_and_what_cannot_be_mounted() {
         drop(leaked);
         assert!(image.are_free());
 
-        let mount = |device, kind: &str| [Mount { device, target: "/".into(), kind: kind.into() }];
+        let mount = |device, kind: &str| [Mount { device, target: "/".into(), kind: kind.into(), options: Vec::new() }];
         let builder = Root::builder();
         let error = builder.mount(&mount(&image.devices[1], "ext4")).unwrap_err();
         assert!(error.to_string().starts_with("failed to mount `/dev/loop"), "{error}");

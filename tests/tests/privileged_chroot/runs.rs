@@ -10,7 +10,7 @@ use std::process::{Command as HostCommand, Stdio};
 use std::time::{Duration, Instant};
 
 use arm_image_chroot::{
-    ChrootRunner, Command, Error, Mount, Node, Output, Provisioner, ResolvConf, Root, Script, Shell,
+    ChrootRunner, Command, Error, Mount, Node, Output, Provisioner, ResolvConf, Root, Script, Scripts,
 };
 use arm_image_tests::in_guest;
 
@@ -63,8 +63,9 @@ fn privileged_chroot_tells_every_way_to_end() {
 
         let script = image.folder.path().join("setup.sh");
         fs::write(&script, "#!/bin/sh\necho $NAME was here >&2\nexit 100\n").unwrap();
-        let shell = Shell { script: Script::File(script), env: vec![("NAME".into(), "Kilroy".into())] };
-        let error = shell.provision(&mut root, &mut go_on).unwrap_err();
+        let env = vec![("NAME".into(), "Kilroy".into())];
+        let scripts = Scripts { env, ..Scripts::of([Script::File(script)]) };
+        let error = scripts.provision(&mut root, &mut go_on).unwrap_err();
         assert_eq!((error.code(), error.stderr_tail()), (Some(100), &["Kilroy was here".to_owned()][..]));
         assert_eq!(sh(&mut root, "ls /tmp"), "");
         root.close().unwrap();

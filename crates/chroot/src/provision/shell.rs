@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// What a [`Shell`] or [`Scripts`] step runs.
+/// What a [`Scripts`] step runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Script {
     /// This text. Without a `#!` line it is run by `/bin/sh -e`, which ends at the first command that fails.
@@ -49,25 +49,6 @@ impl Script {
             Script::File(_) => &["/bin/sh"],
         };
         interpreter.iter().map(OsString::from).chain([place.into()]).collect()
-    }
-}
-
-/// Runs a script inside the image, as root; [`Scripts`] can do more.
-#[derive(Debug, Clone)]
-pub struct Shell {
-    /// The script.
-    pub script: Script,
-    /// Variables for it, as in [`Command::env`].
-    pub env: Vec<(OsString, OsString)>,
-}
-
-impl Provisioner for Shell {
-    fn describe(&self) -> String {
-        self.script.describe()
-    }
-
-    fn provision(&self, root: &mut dyn ChrootRunner, tick: OutputTick<'_>) -> Result<(), Error> {
-        Scripts { env: self.env.clone(), ..Scripts::of([self.script.clone()]) }.provision(root, tick)
     }
 }
 

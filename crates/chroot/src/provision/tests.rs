@@ -76,8 +76,8 @@ pub(super) fn go_on(_: Output<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-fn inline(text: &str) -> Shell {
-    Shell { script: Script::Inline(text.into()), env: vec![("A".into(), "b".into())] }
+fn inline(text: &str) -> Scripts {
+    Scripts { env: vec![("A".into(), "b".into())], ..Scripts::of([Script::Inline(text.into())]) }
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::*;
 use std::io;
 
 fn at(target: &str) -> Mount<'static> {
-    Mount { device: Path::new("/dev/none"), target: target.into(), kind: "ext4".into() }
+    Mount { device: Path::new("/dev/none"), target: target.into(), kind: "ext4".into(), options: Vec::new() }
 }
 
 #[test]

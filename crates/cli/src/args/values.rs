@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use arm_image::{Isolation, Mapper, Size};
-use arm_image_chroot::ResolvConf;
+use arm_image::{Isolation, Mapper, OnError, Size};
+use arm_image_chroot::{Bind, ResolvConf};
 use arm_image_decompress::Unpacker;
 
 use super::{Archive, Isolated, Mapped, NewSize, Resolv};
@@ -14,6 +14,16 @@ pub(super) fn source_and_target(text: &str) -> Result<(PathBuf, PathBuf), String
         return Err("write SRC:DST, where DST is an absolute path in the image".to_owned());
     }
     Ok((from.into(), to.into()))
+}
+
+pub(super) fn bind(text: &str) -> Result<Bind, String> {
+    let (pair, read_only) = text.strip_suffix(":ro").map_or((text, false), |pair| (pair, true));
+    match pair.rsplit_once(':') {
+        Some((source, target)) if !source.is_empty() && target.starts_with('/') => {
+            Ok(Bind { source: source.into(), target: target.into(), read_only })
+        }
+        _ => Err("write SRC:DST or SRC:DST:ro, where DST is an absolute path in the image".to_owned()),
+    }
 }
 
 pub(super) fn key_and_value(text: &str) -> Result<(String, String), String> {
@@ -57,6 +67,16 @@ pub(super) fn preset(name: &str) -> Result<&'static arm_image_presets::Preset, S
 impl From<Archive> for Unpacker {
     fn from(archive: Archive) -> Self {
         Unpacker { member: archive.member, max_size: archive.max_size }
+    }
+}
+
+impl From<super::OnError> for OnError {
+    fn from(what: super::OnError) -> Self {
+        match what {
+            super::OnError::Cleanup => OnError::Cleanup,
+            super::OnError::Shell => OnError::Shell,
+            super::OnError::Keep => OnError::Keep,
+        }
     }
 }
 

@@ -80,6 +80,7 @@ impl Agent {
                 // It crossed the end of the program that it was meant for.
                 Request::Cancel => continue,
                 Request::Run { argv, env, directory, terminal } => {
+                    let directory = directory.into();
                     let command = Command { argv, env, directory, terminal: terminal.is_some() };
                     let status = match terminal {
                         Some(window) => {
@@ -89,10 +90,19 @@ impl Agent {
                     };
                     status.map(|status| Reply::Exited(status.into_raw()))
                 }
-                Request::Create { path, node, mode } => create(root, &path, node, mode).map(|()| Reply::Done),
-                Request::Read { path, to } => read(root, &path, &to).map(|()| Reply::Done),
-                Request::IsDirectory { path } => root.is_directory(&path).map(Reply::Answer),
-                Request::Remove { path } => root.remove(&path).map(|()| Reply::Done),
+                Request::Create { path, node, mode } => {
+                    create(root, path.as_ref(), node, mode).map(|()| Reply::Done)
+                }
+                Request::Read { path, to } => read(root, path.as_ref(), &to).map(|()| Reply::Done),
+                Request::IsDirectory { path } => root.is_directory(path.as_ref()).map(Reply::Answer),
+                Request::List { path } => {
+                    let entries = root.list(path.as_ref());
+                    entries.map(|entries| Reply::Entries(entries.into_iter().map(Into::into).collect()))
+                }
+                Request::Own { path, user, group } => {
+                    root.own(path.as_ref(), user, group).map(|()| Reply::Done)
+                }
+                Request::Remove { path } => root.remove(path.as_ref()).map(|()| Reply::Done),
                 Request::Open(_) | Request::Grow(_) | Request::Shrink(..) => {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
@@ -131,7 +141,7 @@ fn create(
 ) -> Result<(), arm_image_chroot::Error> {
     match node {
         Made::Directory => root.create(path, Node::Directory, mode),
-        Made::Link(to) => root.create(path, Node::Link(&to), mode),
+        Made::Link(to) => root.create(path, Node::Link(to.as_ref()), mode),
         Made::File(name) => {
             let content = Path::new(JOB).join(name);
             let failed = |source| arm_image_chroot::Error::Source { path: content.clone(), source };

@@ -16,6 +16,20 @@ pub(crate) enum Place {
 /// Chooses a place for an image whose file systems are of `kinds` and whose programs, if any run, are of `arch`,
 /// and says why.
 pub(crate) fn choose(enter: &Enter, kinds: &[&str], arch: Option<Arch>) -> Result<(Place, String), Error> {
+    let chosen = choose_any(enter, kinds, arch)?;
+    match enter.binds.iter().find(|bind| chosen.0 == Place::Guest && !bind.source.is_dir()) {
+        Some(bind) => Err(Error::Plan {
+            problem: format!(
+                "`{}` cannot be shown in a guest kernel: it is no folder",
+                bind.source.display()
+            ),
+            hint: "show the folder it is in, or copy it".to_owned(),
+        }),
+        None => Ok(chosen),
+    }
+}
+
+fn choose_any(enter: &Enter, kinds: &[&str], arch: Option<Arch>) -> Result<(Place, String), Error> {
     let machine = Machine::look(&enter.search);
     let missing = machine.missing_for(kinds, arch);
     let guest = arm_image_guest::available(&enter.search);

@@ -1,5 +1,7 @@
 //! The host's side of a guest: starts it and asks its agent for what has to be done.
 
+mod start;
+
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -9,9 +11,8 @@ use std::{
     process::ExitStatus,
 };
 
-use arm_image_chroot::{ChrootRunner, Command, Error as ChrootError, Node, Output, OutputTick, ResolvConf};
+use arm_image_chroot::{ChrootRunner, Command, Entry, Error as ChrootError, Node, Output, OutputTick};
 use arm_image_guest::Guest;
-use arm_image_qemu::Arch;
 
 use super::{
     Job,
@@ -20,11 +21,6 @@ use super::{
     wire::{Made, Reply, Request},
 };
 use crate::{Causes, Enter, Error, Event, OnEvent, Stage, build::tell, event::Stream, sweep::Scratch};
-
-/// Where the guest finds the qemu that was chosen on the host.
-const QEMU: &str = "/usr/bin/arm-image-qemu";
-/// Where it finds the host's name servers.
-const RESOLV_CONF: &str = "/etc/host-resolv.conf";
 
 /// Maps, grows and mounts the image at `path` in a guest, for as long as `work` runs in it.
 pub(super) fn with_root<T>(
@@ -93,47 +89,6 @@ struct Remote {
 }
 
 impl Remote {
-    /// Starts a guest that has the image as its disk, and everything else that `job` needs.
-    fn start(
-        path: &Path,
-        job: &Job,
-        enter: &Enter,
-        scratch: &Path,
-        on: OnEvent<'_>,
-    ) -> Result<(Remote, Job), Error> {
-        tell(on, Event::Stage(Stage::Guest, "starting a guest kernel"))?;
-        let mut job = job.clone();
-        let folder = Scratch::make(scratch)?;
-        let this = std::env::current_exe().map_err(|cause| Error::File {
-            operation: "find",
-            path: "this program".into(),
-            cause,
-        })?;
-        let mut builder = Guest::builder().search(&enter.search).memory_folder(scratch).init(this);
-        builder = builder.disk(path).job(folder.path());
-        let network = arm_image_guest::network_available(&enter.search);
-        builder = builder.network(network.is_ok());
-        if let Err(error) = network {
-            let note = format!("programs in the image have no network: {}", crate::chain(&error));
-            tell(on, Event::Warning(&note))?;
-        }
-        // The guest's kernel is an x86-64 one, whatever this machine can run itself.
-        if let Some(arch) = job.arch()?.filter(|arch| !matches!(arch, Arch::X86_64 | Arch::X86)) {
-            let options = arm_image_qemu::Options { binary: job.qemu.take(), search: enter.search.clone() };
-            builder = builder.file(arm_image_qemu::find_binary(arch, &options)?, QEMU);
-            job.qemu = Some(QEMU.into());
-        }
-        if job.resolv_conf == ResolvConf::CopyHost {
-            // What stays in the image are the host's name servers, not those of the guest's own network.
-            builder = builder.file(&job.resolv_conf_source, RESOLV_CONF);
-            job.resolv_conf_source = RESOLV_CONF.into();
-        }
-        let mut guest = builder.start()?;
-        let conversation = Conversation::over(guest.channel())
-            .map_err(|cause| Error::Conversation { cause, console: String::new() })?;
-        Ok((Remote { guest, conversation, folder, cancelled: false, files: 0 }, job))
-    }
-
     /// Asks, and waits for the last word, passing notes on.
     fn ask(&mut self, request: &Request, on: OnEvent<'_>) -> Result<Reply, Error> {
         let cancelled = &mut self.cancelled;
@@ -186,6 +141,11 @@ impl Remote {
         }
     }
 
+    /// Asks for what is done at once.
+    fn ask_plainly(&mut self, request: &Request) -> Result<Reply, ChrootError> {
+        self.ask_for_chroot(request, &mut |_| ControlFlow::Continue(()))
+    }
+
     /// The name and path of the next file to pass through the folder.
     fn next_file(&mut self) -> (String, PathBuf) {
         self.files += 1;
@@ -208,6 +168,7 @@ impl Remote {
 impl ChrootRunner for Remote {
     fn run(&mut self, command: &Command, tick: OutputTick<'_>) -> Result<ExitStatus, ChrootError> {
         let Command { argv, env, directory, terminal } = command.clone();
+        let directory = directory.into();
         let run = |terminal| Request::Run { argv, env, directory, terminal };
         let reply = if terminal {
             let line =
@@ -242,7 +203,7 @@ impl ChrootRunner for Remote {
         };
         let passed = matches!(node, Made::File(_));
         let request = Request::Create { path: path.into(), node, mode };
-        let made = self.ask_for_chroot(&request, &mut |_| ControlFlow::Continue(())).map(drop);
+        let made = self.ask_plainly(&request).map(drop);
         if passed {
             fs::remove_file(&content).map_err(failed)?;
         }
@@ -253,23 +214,32 @@ impl ChrootRunner for Remote {
         let failed = |source| ChrootError::Read { path: path.into(), source };
         let (name, content) = self.next_file();
         let request = Request::Read { path: path.into(), to: name };
-        self.ask_for_chroot(&request, &mut |_| ControlFlow::Continue(()))?;
+        self.ask_plainly(&request)?;
         let mut file = File::open(&content).map_err(failed)?;
         io::copy(&mut file, into).map_err(failed)?;
         fs::remove_file(&content).map_err(failed)
     }
 
     fn is_directory(&mut self, path: &Path) -> Result<bool, ChrootError> {
-        let request = Request::IsDirectory { path: path.into() };
-        match self.ask_for_chroot(&request, &mut |_| ControlFlow::Continue(()))? {
+        match self.ask_plainly(&Request::IsDirectory { path: path.into() })? {
             Reply::Answer(answer) => Ok(answer),
             _ => Err(misunderstood()),
         }
     }
 
+    fn list(&mut self, path: &Path) -> Result<Vec<Entry>, ChrootError> {
+        match self.ask_plainly(&Request::List { path: path.into() })? {
+            Reply::Entries(entries) => Ok(entries.into_iter().map(Into::into).collect()),
+            _ => Err(misunderstood()),
+        }
+    }
+
+    fn own(&mut self, path: &Path, user: u32, group: u32) -> Result<(), ChrootError> {
+        self.ask_plainly(&Request::Own { path: path.into(), user, group }).map(drop)
+    }
+
     fn remove(&mut self, path: &Path) -> Result<(), ChrootError> {
-        let request = Request::Remove { path: PathBuf::from(path) };
-        self.ask_for_chroot(&request, &mut |_| ControlFlow::Continue(())).map(drop)
+        self.ask_plainly(&Request::Remove { path: path.into() }).map(drop)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 
-use arm_image_chroot::{ChrootRunner, Mount, Options, Root};
+use arm_image_chroot::{ChrootRunner, Mount, Root};
 use arm_image_mapper::{DeviceMapper, DmMapper, LoopMapper, Mapped};
 use arm_image_partition::filesystem::{self, Kind};
-use arm_image_qemu::Arch;
+use arm_image_qemu::{Arch, Start};
 
 use super::{Job, JobPart};
 use crate::{Error, Event, Mapper, OnEvent, build::tell};
@@ -38,8 +38,13 @@ pub(super) fn with_root<T>(
 ) -> Result<T, Error> {
     let arch = job.arch()?.ok_or(arm_image_chroot::Error::NoRoot)?;
     let options = arm_image_qemu::Options { binary: job.qemu.clone(), search: job.search.clone() };
-    let emulation = arm_image_qemu::enable(arch, &options)?;
-    let outcome = tell(on, Event::Note(&format!("{arch} programs run by {}", emulation.describe())))
+    let start = match job.qemu_arguments.is_empty() {
+        true => Start::Plain,
+        false => Start::Arguments(job.qemu_arguments.clone()),
+    };
+    let emulation = arm_image_qemu::enable_with(arch, &options, &start)?;
+    let version = emulation.version().map(|line| format!(": {line}")).unwrap_or_default();
+    let outcome = tell(on, Event::Note(&format!("{arch} programs run by {}{version}", emulation.describe())))
         .and_then(|()| {
             with_devices(image, &job.parts, job.mapper, |mapped| {
                 grow(job, mapped)?;
@@ -80,14 +85,23 @@ pub(super) fn shrink_only(image: &File, job: &Job, margin: u64) -> Result<u64, E
 
 fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Error> {
     let mounts = job.parts.iter().zip(mapped.paths()).filter_map(|(part, device)| {
-        Some(Mount { device, target: part.target.clone()?, kind: part.kind.clone() })
+        Some(Mount { device, target: part.target.clone()?, kind: part.kind.clone(), options: Vec::new() })
     });
-    let options = Options {
-        resolv_conf: job.resolv_conf,
-        resolv_conf_source: job.resolv_conf_source.clone(),
-        personality32: arch.is_32bit(),
-    };
-    Ok(Root::mount(&mounts.collect::<Vec<_>>(), &options)?)
+    let mut builder = Root::builder()
+        .resolv_conf(job.resolv_conf)
+        .resolv_conf_source(&job.resolv_conf_source)
+        .personality32(arch.is_32bit())
+        .sync(job.sync)
+        .services(job.services)
+        .proc(job.entered);
+    if let Some(processor) = &job.processor {
+        // Arguments would be those of every such program of this machine.
+        builder = builder.variable("QEMU_CPU", processor);
+    }
+    for bind in job.binds.iter().cloned() {
+        builder = builder.bind(bind.into());
+    }
+    Ok(builder.mount(&mounts.collect::<Vec<_>>())?)
 }
 
 fn grow(job: &Job, mapped: &Mapped) -> Result<(), Error> {

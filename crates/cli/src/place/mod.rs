@@ -9,12 +9,13 @@ mod terminal;
 mod wire;
 
 use std::{
+    ffi::OsString,
     fs::OpenOptions,
     ops::Range,
     path::{Path, PathBuf},
 };
 
-use arm_image_chroot::{ChrootRunner, ResolvConf};
+use arm_image_chroot::{Bind, ChrootRunner, ResolvConf};
 use arm_image_partition::filesystem::{self, Kind};
 use arm_image_qemu::Arch;
 use serde::{Deserialize, Serialize};
@@ -36,13 +37,46 @@ pub(crate) struct Job {
     pub(crate) qemu: Option<PathBuf>,
     /// Where to look for one.
     pub(crate) search: Vec<PathBuf>,
+    /// Its own arguments.
+    pub(crate) qemu_arguments: Vec<OsString>,
+    /// The processor that it shows.
+    pub(crate) processor: Option<String>,
     /// What becomes of resolv.conf.
     #[serde(with = "ResolvConfName")]
     pub(crate) resolv_conf: ResolvConf,
     /// The file that holds the host's name servers.
     pub(crate) resolv_conf_source: PathBuf,
+    /// Whether programs wait until their data are on the disk.
+    pub(crate) sync: bool,
+    /// Whether services may start.
+    pub(crate) services: bool,
+    /// Whether this machine's own programs enter the image.
+    pub(crate) entered: bool,
+    /// What of the host the image is shown.
+    pub(crate) binds: Vec<JobBind>,
     /// How to map.
     pub(crate) mapper: Mapper,
+}
+
+/// A [`Bind`] that goes over the wire.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct JobBind {
+    pub(crate) source: OsString,
+    target: OsString,
+    read_only: bool,
+}
+
+impl From<&Bind> for JobBind {
+    fn from(bind: &Bind) -> Self {
+        let Bind { source, target, read_only } = bind.clone();
+        JobBind { source: source.into(), target: target.into(), read_only }
+    }
+}
+
+impl From<JobBind> for Bind {
+    fn from(JobBind { source, target, read_only }: JobBind) -> Self {
+        Bind { source: source.into(), target: target.into(), read_only }
+    }
 }
 
 /// How a [`ResolvConf`] goes over the wire; the chroot crate knows no serialisation.
@@ -95,8 +129,14 @@ impl Job {
             arch: arch.map(|arch| arch.to_string()),
             qemu: enter.qemu.clone(),
             search: enter.search.clone(),
+            qemu_arguments: enter.qemu_arguments.clone(),
+            processor: None,
             resolv_conf: enter.resolv_conf,
             resolv_conf_source: "/etc/resolv.conf".into(),
+            sync: enter.sync,
+            services: enter.services,
+            entered: false,
+            binds: enter.binds.iter().map(Into::into).collect(),
             mapper: enter.mapper,
         }
     }

@@ -6,9 +6,9 @@
 use std::{
     ffi::OsString,
     io::{self, BufRead, Write},
-    path::PathBuf,
 };
 
+use arm_image_chroot::{Entry, EntryKind};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Job, terminal::Window};
@@ -24,15 +24,19 @@ pub(super) enum Request {
     /// Map and shrink the one partition only, with so many bytes to spare.
     Shrink(Job, u64),
     /// Run a program, on the line's terminal where a window is given.
-    Run { argv: Vec<OsString>, env: Vec<(OsString, OsString)>, directory: PathBuf, terminal: Option<Window> },
+    Run { argv: Vec<OsString>, env: Vec<(OsString, OsString)>, directory: OsString, terminal: Option<Window> },
     /// Make a file, folder or link.
-    Create { path: PathBuf, node: Made, mode: u32 },
+    Create { path: OsString, node: Made, mode: u32 },
     /// Copy a file of the image to this name in the job's folder.
-    Read { path: PathBuf, to: String },
+    Read { path: OsString, to: String },
     /// Is it a folder?
-    IsDirectory { path: PathBuf },
+    IsDirectory { path: OsString },
+    /// What is in a folder?
+    List { path: OsString },
+    /// Give a file, folder or link to a user and a group.
+    Own { path: OsString, user: u32, group: u32 },
     /// Remove a file or link.
-    Remove { path: PathBuf },
+    Remove { path: OsString },
     /// Stop the program that runs.
     Cancel,
     /// Take everything down.
@@ -45,7 +49,47 @@ pub(super) enum Made {
     Directory,
     /// With the content of this file in the job's folder.
     File(String),
-    Link(PathBuf),
+    Link(OsString),
+}
+
+/// An [`Entry`]; the chroot crate knows no serialisation, and a path as serde writes it has to be UTF-8.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Listed {
+    name: OsString,
+    kind: Kind,
+    mode: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Kind {
+    Directory,
+    File,
+    Link(OsString),
+    Special,
+}
+
+impl From<Entry> for Listed {
+    fn from(Entry { name, kind, mode }: Entry) -> Self {
+        let kind = match kind {
+            EntryKind::Directory => Kind::Directory,
+            EntryKind::File => Kind::File,
+            EntryKind::Link(target) => Kind::Link(target.into()),
+            EntryKind::Special => Kind::Special,
+        };
+        Listed { name, kind, mode }
+    }
+}
+
+impl From<Listed> for Entry {
+    fn from(Listed { name, kind, mode }: Listed) -> Self {
+        let kind = match kind {
+            Kind::Directory => EntryKind::Directory,
+            Kind::File => EntryKind::File,
+            Kind::Link(target) => EntryKind::Link(target.into()),
+            Kind::Special => EntryKind::Special,
+        };
+        Entry { name, kind, mode }
+    }
 }
 
 /// What the guest answers: any number of notes and lines, then one of the others.
@@ -56,6 +100,7 @@ pub(super) enum Reply {
     Line(Stream, usize),
     Done,
     Answer(bool),
+    Entries(Vec<Listed>),
     /// Bytes.
     Size(u64),
     /// A wait status, as wait(2) gives it.

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use super::XzStream;
@@ -12,7 +13,7 @@ use super::index::{
     Flags, HEADER, Record, header, parse_block_header, parse_footer, parse_header, parse_index, tail,
 };
 use crate::input::FileReader;
-use crate::parallel::{Progress, for_each};
+use crate::parallel::for_each;
 use crate::sink::{Direct, Writer};
 use crate::source::Source;
 use crate::streams::{Codec, decode};
@@ -45,7 +46,7 @@ struct Part {
 
 /// The parts of a file, and the size of the image.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     parts: Vec<Part>,
     size: u64,
     workers: usize,
@@ -57,6 +58,18 @@ impl Layout {
     /// `None` if there is nothing to be won by it, or if the file is not as it should be: decoding it as a stream finds out what
     /// exactly is wrong and where.
     pub(super) fn read(file: &File, size: u64) -> Option<Self> {
+        let mut layout = Self::of(file, size)?;
+        let mut memory = 1;
+        for part in &layout.parts {
+            memory = memory.max(part.dictionary(file)?);
+        }
+        let affordable = usize::try_from(MEMORY / memory).unwrap_or(usize::MAX);
+        layout.workers = crate::parallel::workers().min(affordable).min(layout.parts.len());
+        (layout.parts.len() > 1 && affordable > 1).then_some(layout)
+    }
+
+    /// The same for one worker, whether there is anything to be won or not.
+    pub(crate) fn of(file: &File, size: u64) -> Option<Self> {
         let mut streams = Vec::new();
         let (mut end, mut indexes) = (size, 0);
         while end > 0 {
@@ -69,16 +82,36 @@ impl Layout {
         for stream in streams.iter().rev() {
             offset = stream.add_parts(offset, &mut parts)?;
         }
-        let mut memory = 1;
-        for part in &parts {
-            memory = memory.max(part.dictionary(file)?);
-        }
-        let affordable = usize::try_from(MEMORY / memory).unwrap_or(usize::MAX);
-        if parts.len() < 2 || affordable < 2 {
-            return None;
-        }
-        let workers = crate::parallel::workers().min(affordable).min(parts.len());
-        Some(Self { parts, size: offset, workers })
+        Some(Self { parts, size: offset, workers: 1 })
+    }
+
+    /// The size of the image, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many parts there are.
+    pub(crate) fn count(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The number of the part that has the image's byte `at`, and the bytes of the image that are in it; none behind its end.
+    pub(crate) fn part_with(&self, at: u64) -> Option<(usize, Range<u64>)> {
+        let next = self.parts.partition_point(|part| part.offset <= at);
+        let number = next.checked_sub(1).filter(|_| at < self.size)?;
+        let end = self.parts.get(next).map_or(self.size, |part| part.offset);
+        Some((number, self.parts.get(number)?.offset..end))
+    }
+
+    /// Decodes one part to its place, and tells how many more bytes of the file are done.
+    pub(crate) fn unpack_part(
+        &self,
+        number: usize,
+        file: &File,
+        output: &SparseFile<'_>,
+        add: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.parts.get(number).map_or(Ok(()), |part| part.unpack(file, output, add))
     }
 
     /// Decodes every part, each straight to its own place.
@@ -94,7 +127,7 @@ impl Layout {
         for_each(
             self.workers,
             self.parts.iter(),
-            |part, progress| part.unpack(file, output, progress),
+            |part, progress| part.unpack(file, output, &mut |more| progress.add(more)),
             &mut |done| {
                 // Headers, indexes and padding are behind us once all the blocks are.
                 let done = if done == packed { total } else { done };
@@ -106,7 +139,12 @@ impl Layout {
 }
 
 impl Part {
-    fn unpack(&self, file: &File, output: &SparseFile<'_>, progress: &Progress<'_>) -> Result<(), Error> {
+    fn unpack(
+        &self,
+        file: &File,
+        output: &SparseFile<'_>,
+        add: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let (header, tail) = (header(self.flags), tail(self.flags, &self.records));
         let blocks = FileReader { file, at: self.start }.take(self.end - self.start);
         let mut source = Source::new(Box::new(header.as_slice().chain(blocks).chain(tail.as_slice())));
@@ -116,10 +154,10 @@ impl Part {
         let decoded = decode::<XzStream>(&mut source, &mut sink, &mut |at| {
             let more = consumed(at) - told;
             told += more;
-            progress.add(more)
+            add(more)
         });
         decoded.map_err(|error| self.place(error, consumed(source.at())))?;
-        progress.add(self.end - self.start - told)?;
+        add(self.end - self.start - told)?;
         sink.finish()?;
         Ok(())
     }

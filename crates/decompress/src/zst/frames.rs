@@ -78,6 +78,18 @@ pub(super) fn unpack(
     }
 }
 
+/// The size of the data of all frames of a file of `size` bytes, if all tell theirs.
+pub(super) fn told_size(file: &File, size: u64) -> Option<u64> {
+    let scanner = Scanner { file, size, at: 0, number: 0, window: u64::MAX };
+    let (mut at, mut content) = (0, 0_u64);
+    while at < size {
+        let frame = scanner.frame(at, u64::MAX)?;
+        content = content.checked_add(frame.content?)?;
+        at = frame.end;
+    }
+    Some(content)
+}
+
 fn unpack_part(
     file: &File,
     part: &Part,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use xz2::stream::{Action, Check, Stream};
 
 /// An xz stream with a block for each piece of the data.
-fn xz_blocks(pieces: &[&[u8]], check: Check) -> Vec<u8> {
+pub(crate) fn xz_blocks(pieces: &[&[u8]], check: Check) -> Vec<u8> {
     let mut encoder = Stream::new_easy_encoder(1, check).unwrap();
     let size: usize = pieces.iter().map(|piece| piece.len()).sum();
     let mut archive = Vec::with_capacity(size * 2 + 1024 * (pieces.len() + 1));

@@ -7,6 +7,7 @@ mod common;
 mod damage;
 mod frames;
 mod members;
+mod peek;
 mod round_trip;
 mod sparse;
 mod tools;

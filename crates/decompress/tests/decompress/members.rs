@@ -7,7 +7,7 @@ use crate::common::{COMPRESSED, bytes_of, file_of, from_file, from_stream, image
 use arm_image_decompress::{Error, Unpacked, Unpacker};
 use xz2::stream::{LzmaOptions, Stream};
 
-fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, data) in members {
         let mut header = tar::Header::new_gnu();

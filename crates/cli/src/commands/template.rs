@@ -1,0 +1,166 @@
+//! `build TEMPLATE` and `validate`.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    ops::ControlFlow,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use arm_image::{
+    Error, Event, OnError, Plan,
+    template::{Prepared, Request, TemplateBuild, prepare},
+};
+use arm_image_template::Severity;
+
+use super::print;
+use crate::{args, report::Report, signal::Asked, surroundings::Surroundings};
+
+/// Reads the template, and tells what its author should know.
+pub(super) fn read(
+    path: PathBuf,
+    given: args::Variables,
+    base: &Plan,
+    around: &Surroundings,
+    report: &mut Report,
+) -> Result<Prepared, Error> {
+    let random = "/dev/urandom";
+    let failed = |cause| Error::File { operation: "read", path: random.into(), cause };
+    let mut seed = [0; 32];
+    File::open(random).and_then(|mut file| file.read_exact(&mut seed)).map_err(failed)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let request = Request {
+        path,
+        variables: given.var,
+        variable_files: given.var_file,
+        only: given.only,
+        except: given.except,
+        environment: around.environment.clone(),
+        working_folder: around.working_folder.clone(),
+        now: i64::try_from(now.as_secs()).unwrap_or_default(),
+        seed,
+    };
+    let prepared = prepare(&request, base);
+    let problems = match &prepared {
+        Ok(prepared) => &prepared.warnings[..],
+        Err(error) => error.problems(),
+    };
+    for problem in problems.iter().filter(|problem| problem.severity == Severity::Warning) {
+        report.event(Event::Warning(&problem.to_string()));
+    }
+    if let Ok(prepared) = &prepared {
+        report.keep_secret(Arc::new(prepared.template.clone()));
+    }
+    prepared
+}
+
+/// Prints what `validate` was asked for.
+pub(super) fn validate(
+    given: args::Validate,
+    base: &Plan,
+    around: &Surroundings,
+    report: &mut Report,
+) -> Result<ExitCode, Error> {
+    let prepared = read(given.template, given.variables, base, around, report)?;
+    print(&match (given.list, given.json) {
+        (true, true) => prepared.list_json(),
+        (true, false) => prepared.list(),
+        (false, true) => prepared.plans_json()?,
+        (false, false) => prepared.plans(),
+    })
+}
+
+/// Builds everything, so many at a time, and prints what came of it, in the template's order. The first failure of that
+/// order gives the exit code; it does not stop the other builds.
+pub(super) fn build(
+    mut prepared: Prepared,
+    at_once: Option<usize>,
+    around: &Surroundings,
+    report: &mut Report,
+    asked: &Asked,
+) -> Result<ExitCode, Error> {
+    let several = prepared.builds.len() > 1;
+    let no_shell = several || !io::stdin().is_terminal();
+    if no_shell && prepared.builds.iter().any(|build| build.plan.on_error == OnError::Shell) {
+        report
+            .event(Event::Warning("there is no terminal, or not one for each, for a shell if a step fails"));
+        prepared.builds.iter_mut().for_each(|build| build.plan.on_error = OnError::Cleanup);
+    }
+    let report = &*report;
+    let builds = &prepared.builds;
+    let next = AtomicUsize::new(0);
+    let outcomes: Vec<Mutex<Option<Outcome>>> = builds.iter().map(|_| Mutex::new(None)).collect();
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(build), Some(outcome)) = (builds.get(index), outcomes.get(index)) else { break };
+            let made = one(build, several, around, report, asked);
+            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        }
+    };
+    match at_once.filter(|&count| count > 0).unwrap_or(builds.len()).min(builds.len()) {
+        // On this thread, as by options.
+        0 | 1 => work(),
+        count => thread::scope(|scope| (0..count).for_each(|_| drop(scope.spawn(work)))),
+    }
+    let mut code = 0;
+    for outcome in outcomes {
+        // A thread that panicked has said so itself, and left nothing.
+        match outcome.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(Outcome::Made(paths)) => {
+                for path in paths {
+                    print(&report.hide(&path.display().to_string()))?;
+                }
+            }
+            Some(Outcome::Failed(failure)) if code == 0 => code = failure,
+            Some(Outcome::Failed(_)) => {}
+            None => code = 1,
+        }
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// What came of a build; errors have been told.
+enum Outcome {
+    Made(Vec<PathBuf>),
+    Failed(u8),
+}
+
+fn one(
+    build: &TemplateBuild,
+    several: bool,
+    around: &Surroundings,
+    report: &Report,
+    asked: &Asked,
+) -> Outcome {
+    let mut report = report.of_build(build, several);
+    let mut on = |event: Event<'_>| -> ControlFlow<()> {
+        report.event(event);
+        asked.flow()
+    };
+    let made = match asked.flow() {
+        ControlFlow::Break(()) => Err(Error::Cancelled),
+        ControlFlow::Continue(()) => arm_image::build(&build.plan, &around.scratch, &mut on)
+            .and_then(|()| build.finish(&around.scratch, &mut on)),
+    };
+    match made {
+        Ok(paths) => {
+            for path in &paths {
+                report.done(&path.display().to_string());
+            }
+            Outcome::Made(paths)
+        }
+        Err(error) => {
+            let code = super::code_of_error(&error, asked);
+            report.error(&error, code);
+            Outcome::Failed(code)
+        }
+    }
+}

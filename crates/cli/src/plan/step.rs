@@ -1,0 +1,128 @@
+//! The steps of a build.
+
+use std::{ffi::OsString, path::Path, time::Duration};
+
+use arm_image_chroot::{Copy, Download, Paced, Provisioner, Script, Scripts, Source, Upload};
+
+use crate::local::Running;
+
+/// One thing to do, and how much time it is given.
+///
+/// ```
+/// use std::time::Duration;
+/// use arm_image::{Step, Work};
+/// use arm_image_chroot::{Script, Scripts};
+///
+/// let upgrade = Scripts {
+///     env: vec![("LANG".into(), "C".into())],
+///     ..Scripts::of([Script::Inline("apt-get update".into()), Script::File("upgrade.sh".into())])
+/// };
+/// let steps = [
+///     Step::run("echo kitchen > /etc/hostname"),
+///     Step { timeout: Some(Duration::from_secs(600)), retries: 2, ..Step::of(Work::Scripts(upgrade)) },
+/// ];
+/// # let _ = steps;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What to do.
+    pub work: Work,
+    /// How long to wait before it.
+    pub pause_before: Duration,
+    /// How long to wait after it.
+    pub pause_after: Duration,
+    /// How long an attempt may take; what it runs is then killed.
+    pub timeout: Option<Duration>,
+    /// How many attempts there are after the first, as long as they fail.
+    pub retries: u32,
+}
+
+impl Step {
+    /// `work` as it is, without pauses, limit or further attempts.
+    pub fn of(work: Work) -> Step {
+        Step { work, pause_before: Duration::ZERO, pause_after: Duration::ZERO, timeout: None, retries: 0 }
+    }
+
+    /// Runs `line` by the image's `/bin/sh -e`, as root.
+    pub fn run(line: impl Into<String>) -> Step {
+        Step::of(Work::Scripts(Scripts::of([Script::Inline(line.into())])))
+    }
+
+    /// The step as something that does it; temporary files go to `scratch`.
+    pub(crate) fn provisioner(&self, scratch: &Path) -> Paced {
+        let step: Box<dyn Provisioner> = match &self.work {
+            Work::Scripts(scripts) => Box::new(scripts.clone()),
+            Work::Copy(copy) => Box::new(copy.clone()),
+            Work::Upload(upload) => Box::new(upload.clone()),
+            Work::Download(download) => Box::new(download.clone()),
+            Work::Local(local) => Box::new(Running { local: local.clone(), scratch: scratch.into() }),
+        };
+        Paced {
+            step,
+            pause_before: self.pause_before,
+            pause_after: self.pause_after,
+            timeout: self.timeout,
+            retries: self.retries,
+        }
+    }
+}
+
+/// What a [`Step`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Work {
+    /// Runs scripts inside the image.
+    Scripts(Scripts),
+    /// Copies a file or folder of the host's into the image, by the rules of `cp -r`.
+    Copy(Copy),
+    /// Puts a file or folder into the image, by the rules of Packer's file provisioner.
+    Upload(Upload),
+    /// Copies a file or folder of the image's to the host, likewise.
+    Download(Download),
+    /// Runs scripts on this machine.
+    Local(Local),
+}
+
+impl Work {
+    /// The paths on this machine that it starts from.
+    pub(crate) fn sources(&self) -> Vec<&Path> {
+        match self {
+            Work::Scripts(Scripts { scripts, .. }) | Work::Local(Local { scripts, .. }) => scripts
+                .iter()
+                .filter_map(|script| match script {
+                    Script::File(path) => Some(path.as_path()),
+                    Script::Inline(_) => None,
+                })
+                .collect(),
+            Work::Copy(Copy { from, .. }) | Work::Upload(Upload { from: Source::Path(from), .. }) => {
+                vec![from]
+            }
+            Work::Upload(_) | Work::Download(_) => Vec::new(),
+        }
+    }
+}
+
+/// Runs scripts on this machine while the image is mounted, one after the other, up to the first that fails.
+///
+/// They find the image by the variable `ARM_IMAGE_MOUNT_PATH`, and can enter it by `chroot`, as ansible does by
+/// `--connection chroot --inventory "$ARM_IMAGE_MOUNT_PATH,"`. In a guest kernel the image is out of their reach, and
+/// the variable names a path below `/dev/null`, where nothing can be.
+///
+/// A script that is ended, as when its time is over, takes with it what it has started, but for what has left its
+/// process group. They are processes of this machine like any other: SIGKILL of this process does not end them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// The scripts; without a `#!` line they are run by `/bin/sh`, and inline ones by `/bin/sh -e`.
+    pub scripts: Vec<Script>,
+    /// Variables for them, beside those of this process.
+    pub env: Vec<(OsString, OsString)>,
+    /// The exit codes that are success.
+    pub valid_exit_codes: Vec<i32>,
+}
+
+impl Local {
+    /// These scripts, without variables, with 0 as the only success.
+    pub fn of(scripts: impl IntoIterator<Item = Script>) -> Local {
+        Local { scripts: scripts.into_iter().collect(), env: Vec::new(), valid_exit_codes: vec![0] }
+    }
+}

@@ -1,0 +1,92 @@
+//! Post-processors from the keys of a template.
+
+use arm_image_template::{Build, PostProcessor as Given};
+
+use super::{After, Compression, Digest, PostProcessor};
+use crate::template::{lowering::Lowering, steps};
+
+/// The groups of post-processors of `build`.
+pub(in crate::template) fn lower(lowering: &mut Lowering<'_>, build: &Build) -> Vec<Vec<PostProcessor>> {
+    let groups = build.post_processors.iter().map(|group| {
+        let lowered = group.iter().filter_map(|given| {
+            let work = work(lowering, given)?;
+            // What does not make something else of the image leaves it.
+            let keeps = !matches!(work, After::Compress { .. });
+            Some(PostProcessor { work, keep_input: keeps || given.keep_input_artifact == Some(true) })
+        });
+        lowered.collect::<Vec<_>>()
+    });
+    groups.filter(|group| !group.is_empty()).collect()
+}
+
+fn work(lowering: &mut Lowering<'_>, given: &Given) -> Option<After> {
+    let settings = &given.settings;
+    let output =
+        |usual: &str| settings.text("output").filter(|text| !text.is_empty()).unwrap_or(usual).to_owned();
+    let checked = |lowering: &mut Lowering<'_>, known: &[&str]| {
+        if let Some(setting) = settings.get("output")
+            && let Some(text) = setting.value.as_str()
+        {
+            lowering.refuse_deferred(&setting.at, text);
+            steps::check_braces(lowering, setting, text, known);
+        }
+    };
+    match given.kind.as_str() {
+        "checksum" => {
+            checked(lowering, &[".BuildName", ".BuilderType", ".ChecksumType"]);
+            let names = settings.texts("checksum_types");
+            let named = |name: &&str| Digest::ALL.into_iter().find(|digest| digest.name() == *name);
+            let mut digests: Vec<_> = names.iter().filter_map(named).collect();
+            if digests.is_empty() {
+                digests.push(Digest::Md5);
+            }
+            let output = output("packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum");
+            if digests.len() > 1 && !output.contains("ChecksumType") {
+                let message = "several kinds of digests cannot go to one file";
+                let hint = "put `{{.ChecksumType}}` into its name";
+                lowering.error(
+                    settings.get("output").map_or(&given.at, |setting| &setting.at),
+                    message,
+                    hint,
+                );
+            }
+            Some(After::Checksum { digests, output })
+        }
+        "compress" => {
+            checked(lowering, &[".BuildName", ".BuilderType"]);
+            let output = output("packer_{{.BuildName}}_{{.BuilderType}}.tar.gz");
+            let compression = match settings.text("format") {
+                Some(name) => Compression::called(name),
+                None => Compression::of_name(&output),
+            };
+            let Some(compression) = compression else {
+                let at = settings
+                    .get("format")
+                    .or_else(|| settings.get("output"))
+                    .map_or(&given.at, |setting| &setting.at);
+                let hint = "let its name end in .xz, .gz, .zst, .bz2, .zip, .tar or .tar.gz";
+                lowering.error(at, "this format of archives is not supported", hint);
+                return None;
+            };
+            let level = settings.whole("compression_level").and_then(|level| u32::try_from(level).ok());
+            Some(After::Compress { compression, level, output })
+        }
+        "manifest" => {
+            checked(lowering, &[".BuildName", ".BuilderType"]);
+            let map = settings.get("custom_data").and_then(|setting| setting.value.as_map());
+            let custom = map.into_iter().flatten();
+            Some(After::Manifest {
+                output: output("packer-manifest.json"),
+                strip_path: settings.flag("strip_path") == Some(true),
+                strip_time: settings.flag("strip_time") == Some(true),
+                custom_data: custom
+                    .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                    .collect(),
+            })
+        }
+        _ => {
+            let local = steps::local(lowering, settings, &given.at, false)?;
+            Some(After::Local(local))
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Packer's templates, lowered to [`Plan`]s.
+//!
+//! [`prepare`] reads a template and all that belongs to it, and says everything that is wrong with it before anything
+//! is done; what it gives is built by [`build`](crate::build) and then [`finished`](TemplateBuild::finish).
+//! `docs/templates.md` says what each key becomes.
+
+mod after;
+mod arm;
+mod arm_image;
+mod files;
+mod list;
+mod lowering;
+mod mounts;
+mod problem;
+mod quote;
+mod steps;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use arm_image_chroot::{Provisioner, Script, Scripts};
+use arm_image_template::{Inputs, Template};
+
+pub use after::{After, Compression, Digest, PostProcessor};
+pub use list::each_string;
+pub use problem::Problem;
+
+pub(crate) use problem::listing;
+
+use crate::{Error, Local, Plan, Work};
+use files::{Disk, Texts, text};
+use lowering::Lowering;
+
+/// What a template is read with.
+#[derive(Clone, Default)]
+pub struct Request {
+    /// The template: a file, or a folder that holds `*.pkr.hcl`.
+    pub path: PathBuf,
+    /// Values of variables, in the order given.
+    pub variables: Vec<(String, String)>,
+    /// Files of variables, in the order given.
+    pub variable_files: Vec<PathBuf>,
+    /// Patterns of the names of builds, of which one has to match; all builds where there is none.
+    pub only: Vec<String>,
+    /// Patterns of the names of builds and post-processors to leave out.
+    pub except: Vec<String>,
+    /// The environment: `PKR_VAR_name` sets a variable, and `env()` looks here.
+    pub environment: BTreeMap<String, String>,
+    /// The folder that the process runs in.
+    pub working_folder: PathBuf,
+    /// The time in seconds since 1970 began, UTC.
+    pub now: i64,
+    /// Random bytes.
+    pub seed: [u8; 32],
+}
+
+impl fmt::Debug for Request {
+    /// Without the values of variables and the environment, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("path", &self.path)
+            .field("variables", &self.variables.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("variable_files", &self.variable_files)
+            .field("only", &self.only)
+            .field("except", &self.except)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A template that can be built.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The template, evaluated. Its [`redact`](Template::redact) is for every text that goes out while it is built.
+    pub template: Template,
+    /// What is to be built, in the template's order.
+    pub builds: Vec<TemplateBuild>,
+    /// What its author should know.
+    pub warnings: Vec<Problem>,
+}
+
+/// One build of a template.
+#[derive(Debug, Clone)]
+pub struct TemplateBuild {
+    /// Its whole name, which `--only` matches.
+    pub name: String,
+    /// The name of its source, as `{{.BuildName}}` gives it.
+    pub source: String,
+    /// The type of its source, as `{{.BuilderType}}` gives it.
+    pub kind: String,
+    /// The name of the run that it belongs to, a UUID.
+    pub run: String,
+    /// What to build.
+    pub plan: Plan,
+    /// What is done to the image then: groups, each of which begins with the image.
+    pub after: Vec<Vec<PostProcessor>>,
+}
+
+impl TemplateBuild {
+    /// What stages and errors call the steps, where that shows a part of something sensitive, and what to say instead.
+    ///
+    /// They cut long lines short: what is left of a secret then, [`redact`](Template::redact) does not know.
+    pub fn disguises(&self, template: &Template) -> Vec<(String, String)> {
+        let inline = self.plan.steps.iter().flat_map(|step| match &step.work {
+            Work::Scripts(Scripts { scripts, .. }) | Work::Local(Local { scripts, .. }) => &scripts[..],
+            _ => &[],
+        });
+        let after = self.after.iter().flatten().flat_map(|processor| match &processor.work {
+            After::Local(Local { scripts, .. }) => &scripts[..],
+            _ => &[],
+        });
+        let called = |script: Script| Scripts::of([script]).describe();
+        let pairs = inline.chain(after).filter_map(|script| match script {
+            Script::Inline(text) => {
+                Some((called(script.clone()), called(Script::Inline(template.redact(text)))))
+            }
+            Script::File(_) => None,
+        });
+        pairs.filter(|(shown, hidden)| shown != hidden && !shown.is_empty()).collect()
+    }
+}
+
+/// Reads the template that `request` names and lowers its builds to plans that differ from `base` in what the template
+/// says: where downloads are kept and where the work is done is not a template's business.
+///
+/// Nothing is fetched, written or run.
+///
+/// # Errors
+///
+/// [`Error::Template`], with everything that is wrong.
+pub fn prepare(request: &Request, base: &Plan) -> Result<Prepared, Error> {
+    let texts = Texts::load(&request.path)?;
+    let mut inputs = Inputs::new(texts.templates, &Disk);
+    inputs.automatic = texts.automatic;
+    inputs.variable_files = request.variable_files.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+    inputs.variables.clone_from(&request.variables);
+    inputs.environment.clone_from(&request.environment);
+    // Absolute, as functions take relative paths to start at the root already: `file("${path.root}/x")` works anywhere.
+    let root: PathBuf = request.working_folder.join(&texts.root).components().collect();
+    inputs.root = root.display().to_string();
+    inputs.working_folder = request.working_folder.display().to_string();
+    inputs.home = request.environment.get("HOME").cloned();
+    inputs.now = request.now;
+    inputs.seed = request.seed;
+    let refused = |error: arm_image_template::Error| {
+        let mut problems: Vec<Problem> = error.problems().iter().map(Problem::from).collect();
+        if problems.is_empty() {
+            problems.push(problem::outside(error.to_string(), error.hint()));
+        }
+        Error::Template { problems }
+    };
+    let template = arm_image_template::parse(&inputs).map_err(refused)?;
+    let selected = template.select(&request.only, &request.except).map_err(refused)?;
+    let mut lowering = Lowering::new(&template, &inputs.templates, base);
+    let builds = lowering.builds(&selected, &run_of(&request.seed));
+    let warnings = lowering.finish()?;
+    Ok(Prepared { template, builds, warnings })
+}
+
+/// A UUID of version 4 for a run; what else comes of the random bytes cannot be told from it.
+fn run_of(seed: &[u8; 32]) -> String {
+    use sha2::Digest as _;
+    let mut digits: Vec<char> = sha2::Sha256::digest(seed)
+        .iter()
+        .take(16)
+        .flat_map(|byte| format!("{byte:02x}").chars().collect::<Vec<_>>())
+        .collect();
+    digits[12] = '4';
+    digits[16] = '8';
+    let part = |range: std::ops::Range<usize>| digits[range].iter().collect::<String>();
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
+}

@@ -1,0 +1,72 @@
+//! Scripts that run on this machine.
+
+use arm_image_chroot::Script;
+use arm_image_template::{Position, Settings, deferred};
+
+use super::{check_braces, each_text, refuse_format, scripts, valid_exit_codes, variables};
+use crate::{Local, template::lowering::Lowering};
+
+/// What a shell gives for `build.MountPath`.
+const MOUNT_PATH: &str = "${ARM_IMAGE_MOUNT_PATH}";
+
+/// What a `shell-local` runs; nothing where that is for other systems only. A provisioner has the image `mounted`, a
+/// post-processor has not.
+pub(in crate::template) fn local(
+    lowering: &mut Lowering<'_>,
+    settings: &Settings,
+    at: &Position,
+    mounted: bool,
+) -> Option<Local> {
+    refuse_format(lowering, settings);
+    lowering.all_without_effect(settings, &[("tempfile_extension", "no program looks at it")]);
+    for (key, setting) in settings.iter() {
+        let commands = ["inline", "command"].contains(&key);
+        each_text(&setting.value, &mut |text| {
+            let names = deferred::names(text);
+            let known = commands && names.iter().all(|name| *name == "MountPath");
+            if names.contains(&"MountPath") && !mounted {
+                lowering.error(&setting.at, "the image is not mounted any more", "use a provisioner");
+            } else if known && !names.is_empty() {
+                lowering.needs_to_be_seen(&setting.at);
+            } else if !known && names.contains(&"MountPath") {
+                let hint = "scripts find it in the variable ARM_IMAGE_MOUNT_PATH";
+                lowering.error(&setting.at, "`build.MountPath` is known in commands only", hint);
+            } else if !known {
+                lowering.refuse_deferred(&setting.at, text);
+            }
+        });
+    }
+    if let Some(setting) = settings.get("execute_command") {
+        let words = settings.texts("execute_command");
+        words
+            .iter()
+            .for_each(|word| check_braces(lowering, setting, word, &[".Script", ".Vars", ".Command"]));
+        let usual = match words[..] {
+            ["/bin/sh" | "sh" | "/bin/bash" | "bash", "-c", command] => {
+                let plain: String = command.split_whitespace().collect();
+                ["{{.Vars}}{{.Script}}", "{{.Vars}}{{.Command}}", "{{.Script}}", "{{.Command}}"]
+                    .contains(&plain.as_str())
+            }
+            _ => false,
+        };
+        if !usual {
+            let why = "a script is run by what its first line names";
+            lowering.unsupported("execute_command", setting, why, "name it by `inline_shebang`");
+        }
+    }
+    let mut scripts = scripts(lowering, settings);
+    if let Some(command) = settings.text("command") {
+        scripts.push(Script::Inline(command.to_owned()));
+    }
+    for script in &mut scripts {
+        if let Script::Inline(text) = script {
+            *text = deferred::replace(text, |_| MOUNT_PATH.to_owned());
+        }
+    }
+    if settings.has("only_on") && !settings.texts("only_on").contains(&"linux") {
+        lowering.warning(at, "this is not for Linux, and passed over", "");
+        return None;
+    }
+    let valid_exit_codes = valid_exit_codes(lowering, settings);
+    Some(Local { env: variables(settings), valid_exit_codes, ..Local::of(scripts) })
+}
