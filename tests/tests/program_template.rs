@@ -220,6 +220,7 @@ fn mistakes_in_steps_are_told_with_their_line() {
     };
     after("compress", "output = \"a.lz4\"", "format of archives");
     after("checksum", "output = \"sum\"\nchecksum_types = [\"md5\", \"sha1\"]", "cannot go to one file");
+    after("manifest", "custom_data = { id = build.ID }", "`build.ID` is not known here");
     after("manifest", "output = \"{{.Nothing}}\"", "means nothing here");
 }
 
@@ -262,6 +263,7 @@ fn provisioners_become_steps() {
     extra_arguments = ["--tags", "a b"]
   }
   provisioner "breakpoint" { disable = true }
+  provisioner "breakpoint" { note = "look" }
 "#;
     place.write("pi.pkr.hcl", built("", steps));
     let plan = plans(&place.run(["validate", "pi.pkr.hcl", "--json"]).expect(0)).remove(0);
@@ -278,11 +280,15 @@ fn provisioners_become_steps() {
         {"download": "/etc/os-release", "to": "got/"},
         {"run": "ls ${ARM_IMAGE_MOUNT_PATH}/boot", "env": [], "local": true},
         {"run": playbook, "env": [], "local": true},
+        {"breakpoint": "look"},
     ]);
     assert_eq!(plan["steps"], expected);
     // What has to see the image runs where it can.
     assert_eq!(plan["isolation"], "host");
-    place.run(["build", "pi.pkr.hcl", "--isolation", "guest", "--dry-run"]).expect(3).says("in a guest kernel");
+    place
+        .run(["build", "pi.pkr.hcl", "--isolation", "guest", "--dry-run"])
+        .expect(3)
+        .says("in a guest kernel");
 }
 
 #[test]

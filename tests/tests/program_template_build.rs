@@ -7,7 +7,7 @@ use std::path::Path;
 
 use arm_image_tests::images;
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_stat, fat_file};
-use arm_image_tests::program::{Place, names_in, sha256, stdout_of, tool};
+use arm_image_tests::program::{Place, Terminal, names_in, sha256, stdout_of, tool};
 
 fn tiny_xz() -> String {
     images::raspios_arm64_tiny().with_extension("img.xz").display().to_string()
@@ -138,6 +138,7 @@ fn a_template_in_json_is_built() {
   }],
   "provisioners": [
     {"type": "shell", "inline": ["uname -m > /etc/machine"]},
+    {"type": "breakpoint", "note": "look around"},
     {
       "type": "shell",
       "environment_vars": ["GREETING=hello & welcome"],
@@ -154,7 +155,8 @@ fn a_template_in_json_is_built() {
     let image = format!("image={}", tiny_xz());
     let build = ["build", "-var", &image, "-on-error=keep", "kitchen.json", "--isolation", "guest"];
     // What is packed and not to be kept, goes.
-    let _ = place.run(build).expect(0).prints("packed.img.gz");
+    let ended = place.run(build).expect(0).prints("packed.img.gz");
+    let _ = ended.says("breakpoint: look around\n").says("passed over: there is no terminal");
     assert_eq!(names_in(&place.path("output-arm-image")), Vec::<String>::new());
     place.run(["unpack", "packed.img.gz", "o.img"]).expect(0);
     assert_kitchen(&place, "o.img");
@@ -212,6 +214,26 @@ build {
         );
     }
     assert_eq!(names_in(&place.path("o")), ["one.img", "two.img"]);
+    place.assert_clean();
+}
+
+#[test]
+fn a_breakpoint_waits_for_a_key() {
+    let place = Place::new();
+    let template = format!(
+        "source \"arm-image\" \"a\" {{\n iso_url = {:?}\n iso_checksum = \"none\"\n output_filename = \"o.img\"\n}}\n\
+         build {{\n sources = [\"source.arm-image.a\"]\n provisioner \"breakpoint\" {{ note = \"look\" }}\n\
+         provisioner \"shell\" {{ inline = [\"echo went on\"] }}\n}}\n",
+        tiny_xz()
+    );
+    place.write("t.pkr.hcl", template);
+    let mut terminal = Terminal::start(place.command(["build", "t.pkr.hcl", "--isolation", "guest"]));
+    terminal.wait_for("breakpoint: look");
+    let shown = terminal.wait_for("press Enter to go on");
+    assert!(!shown.contains("went on"), "{shown}");
+    terminal.type_keys("\r");
+    terminal.wait_for("went on");
+    assert_eq!(terminal.finish().code(), Some(0));
     place.assert_clean();
 }
 

@@ -4,7 +4,7 @@ mod values;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use arm_image::Size;
+use arm_image::{MountPoint, Size};
 use arm_image_chroot::Bind;
 use arm_image_fetch::{Checksum, Source};
 use arm_image_qemu::Arch;
@@ -111,8 +111,10 @@ pub(crate) enum Command {
 Steps (--run, --script, --copy) are carried out in the order given, as the
 image's root, with the image's own programs. The first that fails ends the
 build. The path of the image is printed at the end, alone on a line.
+A template may have several builds, which run at the same time.
 
 Example:
+  arm-image build kitchen.pkr.hcl --var hostname=kitchen
   arm-image build --source https://example.org/raspios.img.xz \\
       --checksum file:https://example.org/raspios.img.xz.sha256 \\
       --size 8G --copy id_ed25519.pub:/root/.ssh/authorized_keys \\
@@ -294,10 +296,10 @@ pub(crate) struct Steps {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How the image is entered")]
 pub(crate) struct Enter {
-    /// Mount partition N at PATH in the image; without any, the image's
-    /// own fstab is followed
-    #[arg(long, value_name = "N=PATH", value_parser = values::number_and_path)]
-    pub(crate) mount: Vec<(u32, PathBuf)>,
+    /// Mount partition N at PATH in the image, or what ,subvol=NAME behind
+    /// that says of it; without any, the image's own fstab is followed
+    #[arg(long, value_name = "N=PATH", value_parser = values::mount_point)]
+    pub(crate) mount: Vec<MountPoint>,
     /// armv6, armv7, arm64, ... [default: read from the image's shell]
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<Arch>,

@@ -112,7 +112,7 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
 /// What the privileged half is to do with `image`: everything that is mounted, and the partition that `grown` says.
 pub(crate) fn job(image: &Inspection, enter: &Enter, grown: Option<u32>) -> Result<Job, Error> {
     let refused = |reason: String| Error::NotEnterable { path: image.path.clone(), reason };
-    let has_root = image.mounted().any(|(_, target)| target == Path::new("/"));
+    let has_root = image.mounted().any(|(_, mount)| mount.target == Path::new("/"));
     if let Some(cause) = image.obstacle.clone().filter(|found| !(found.leaves_a_way() && has_root)) {
         return Err(Error::Obstacle { path: image.path.clone(), cause });
     }
@@ -129,7 +129,9 @@ pub(crate) fn job(image: &Inspection, enter: &Enter, grown: Option<u32>) -> Resu
     }
     let parts = image.partitions.iter().filter(|part| part.mount.is_some() || grown == Some(part.number));
     Ok(Job {
-        parts: parts.map(|part| JobPart { grow: grown == Some(part.number), ..JobPart::of(part) }).collect(),
+        parts: parts
+            .map(|part| JobPart { grow: grown == Some(part.number), ..JobPart::of(part, &image.mounts) })
+            .collect(),
         processor: processor(image, arch),
         ..Job::empty(enter, Some(arch))
     })
@@ -169,7 +171,12 @@ fn run_step(
     root: &mut dyn ChrootRunner,
     on: OnEvent<'_>,
 ) -> Result<(), Error> {
-    let provisioner = step.provisioner(scratch);
+    let Some(provisioner) = step.provisioner(scratch) else {
+        return match &step.work {
+            Work::Breakpoint(note) => tell(on, Event::Breakpoint(note)),
+            _ => Ok(()),
+        };
+    };
     tell(on, Event::Stage(Stage::Provision, &provisioner.describe()))?;
     match provisioner.provision(root, &mut |output| on(event_of(output))) {
         Ok(()) => Ok(()),

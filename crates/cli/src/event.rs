@@ -60,6 +60,8 @@ pub enum Event<'a> {
     Warning(&'a str),
     /// A line that a program in the image wrote, without its newline.
     Output(Stream, &'a [u8]),
+    /// A [`Breakpoint`](crate::Work::Breakpoint), and what it says: the build goes on when the callback returns.
+    Breakpoint(&'a str),
     /// Nothing happened, several times a second: the moment to cancel a silent step.
     Waiting,
 }

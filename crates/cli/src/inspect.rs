@@ -14,7 +14,7 @@ use arm_image_presets::{self as presets, Obstacle, Preset, RootReader, Volume, f
 use arm_image_qemu::Arch;
 use serde::Serialize;
 
-use crate::{Enter, Error, Event, OnEvent, Stage, build::tell, plan::is_private};
+use crate::{Enter, Error, Event, MountPoint, OnEvent, Stage, build::tell, plan::is_private};
 
 /// What [`inspect`] found. It serialises to the JSON of `arm-image inspect --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +38,9 @@ pub struct Inspection {
     /// The kind of image it is.
     #[serde(serialize_with = "name_only")]
     pub preset: Option<&'static Preset>,
+    /// Everything that is mounted, parents first: a partition may be seen in several places.
+    #[serde(skip)]
+    pub mounts: Vec<MountPoint>,
     /// What keeps it from being entered.
     #[serde(serialize_with = "reason_and_hint")]
     pub obstacle: Option<Obstacle>,
@@ -62,7 +65,7 @@ pub struct Part {
     pub uuid: Option<String>,
     /// The partition's own UUID.
     pub partuuid: String,
-    /// Where the image mounts it.
+    /// Where the image mounts it; the first place, if there are several.
     #[serde(serialize_with = "lossy_if_any")]
     pub mount: Option<PathBuf>,
 }
@@ -164,11 +167,12 @@ fn examine_reader<R: Read + Seek + Clone + 'static>(
         os: None,
         arch: enter.arch,
         preset: enter.preset,
+        mounts: Vec::new(),
         obstacle: None,
     };
     let roots = find_roots(&image, &found);
     inspection.obstacle = of_file.or_else(|| obstacle(&inspection.partitions, &candidates, &roots));
-    let named = enter.mounts.iter().find(|(_, target)| target == Path::new("/")).map(|(number, _)| *number);
+    let named = enter.mounts.iter().find(|mount| mount.target == Path::new("/")).map(|mount| mount.number);
     let root = match (&roots[..], named) {
         (roots, Some(number)) => roots.iter().find(|root| root.number == number),
         ([only], None) => Some(only),
@@ -177,9 +181,9 @@ fn examine_reader<R: Read + Seek + Clone + 'static>(
     let mut mounts = enter.mounts.clone();
     if let Some(root) = root {
         if mounts.is_empty() {
-            mounts = fstab::resolve(&root.fstab, &candidates);
-            mounts.retain(|(_, target)| target != Path::new("/") && !is_private(target));
-            mounts.push((root.number, "/".into()));
+            mounts = fstab::mounts(&root.fstab, &candidates);
+            mounts.retain(|mount| mount.target != Path::new("/") && !is_private(&mount.target));
+            mounts.push((root.number, "/").into());
         }
         inspection.arch = inspection.arch.or(root.arch);
         inspection.preset = inspection.preset.or(root.preset);
@@ -190,11 +194,14 @@ fn examine_reader<R: Read + Seek + Clone + 'static>(
         inspection.preset.or_else(|| presets::recognise(&candidates)).or_else(|| presets::guess(&name));
     if mounts.is_empty() {
         let fallback = inspection.preset.map_or(&[][..], |preset| preset.mounts);
-        mounts = fallback.iter().map(|&(number, target)| (number, target.into())).collect();
+        mounts = fallback.iter().map(|&mount| mount.into()).collect();
     }
-    for (number, target) in mounts {
+    for MountPoint { number, target, options } in mounts {
         match inspection.partitions.iter_mut().find(|part| part.number == number) {
-            Some(part) => part.mount = Some(target),
+            Some(part) => {
+                part.mount = part.mount.take().or_else(|| Some(target.clone()));
+                inspection.mounts.push(MountPoint { number, target, options });
+            }
             None if enter.mounts.is_empty() => {}
             None => {
                 return Err(Error::Plan {
@@ -294,7 +301,8 @@ impl Part {
 
 impl Inspection {
     /// The partitions that are mounted, with the range of each in bytes, its file system and its place.
-    pub(crate) fn mounted(&self) -> impl Iterator<Item = (&Part, &Path)> {
-        self.partitions.iter().filter_map(|part| Some((part, part.mount.as_deref()?)))
+    pub(crate) fn mounted(&self) -> impl Iterator<Item = (&Part, &MountPoint)> {
+        let part = |mount: &MountPoint| self.partitions.iter().find(|part| part.number == mount.number);
+        self.mounts.iter().filter_map(move |mount| Some((part(mount)?, mount)))
     }
 }

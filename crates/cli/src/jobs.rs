@@ -94,8 +94,12 @@ pub fn map(
     let image =
         image.map_err(|cause| Error::File { operation: "open for writing", path: path.into(), cause })?;
     let found = examine(path, &image, &Enter::default())?;
-    let parts: Vec<_> =
-        found.partitions.iter().filter(|part| !part.is_container()).map(JobPart::of).collect();
+    let parts: Vec<_> = found
+        .partitions
+        .iter()
+        .filter(|part| !part.is_container())
+        .map(|part| JobPart::of(part, &[]))
+        .collect();
     let [program, arguments @ ..] = command else {
         return Err(Error::Plan {
             problem: "there is no command to run".into(),

@@ -63,7 +63,7 @@ pub use jobs::{cache_clean, cache_list, copy_to, map, shell, unpack_to};
 pub use machine::{Check, Machine};
 pub use obtain::{fetch, unpack};
 pub use place::serve_if_guest;
-pub use plan::{Enter, Isolation, Local, Mapper, OnError, Origin, Plan, Step, Work};
+pub use plan::{Enter, Isolation, Local, Mapper, MountPoint, OnError, Origin, Plan, Step, Work};
 pub use resize::resize;
 pub use size::{NotASize, Size};
 pub use sweep::sweep;

@@ -11,6 +11,7 @@ use arm_image_chroot::{Bind, ResolvConf};
 use arm_image_decompress::Unpacker;
 use arm_image_fetch::{Checksum, Source};
 use arm_image_presets::Preset;
+pub use arm_image_presets::fstab::Mount as MountPoint;
 use arm_image_qemu::Arch;
 use serde::{Deserialize, Serialize};
 
@@ -125,8 +126,8 @@ const COMPRESSED: [&str; 8] = [".tar.gz", ".tar.xz", ".xz", ".gz", ".bz2", ".zst
 /// How an image is mounted and entered. The default asks the image itself for everything.
 #[derive(Debug, Clone, Default)]
 pub struct Enter {
-    /// Partition numbers and where they are mounted; empty: the image's fstab, then its preset.
-    pub mounts: Vec<(u32, PathBuf)>,
+    /// Which partitions are mounted where; empty: the image's fstab, then its preset.
+    pub mounts: Vec<MountPoint>,
     /// The architecture of the image's programs; `None`: read from its shell.
     pub arch: Option<Arch>,
     /// The kind of image; `None`: detected.
@@ -155,7 +156,7 @@ pub struct Enter {
 impl Enter {
     /// Finds mount points and arguments that cannot be.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for (index, (number, target)) in self.mounts.iter().enumerate() {
+        for (index, MountPoint { number, target, options }) in self.mounts.iter().enumerate() {
             let refused = |problem: String| Error::Plan {
                 problem,
                 hint: "write --mount N=PATH, such as --mount 2=/ --mount 1=/boot/firmware".to_owned(),
@@ -166,7 +167,11 @@ impl Enter {
                     target.display()
                 )));
             }
-            if self.mounts[..index].iter().any(|(other, place)| other == number || place == target) {
+            // A partition is seen in two places only where these are two parts of it.
+            let twice = |other: &MountPoint| {
+                other.target == *target || other.number == *number && other.options == *options
+            };
+            if self.mounts[..index].iter().any(twice) {
                 return Err(refused(format!("partition {number} or `{}` is named twice", target.display())));
             }
         }

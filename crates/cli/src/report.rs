@@ -99,7 +99,7 @@ impl Report {
             Event::Bytes(done, total) => self.bytes(done, total),
             Event::Note(note) => {
                 self.json(&json!({"event": "note", "text": note}));
-                if self.verbose || matches!(self.stage, Some(Stage::Mount | Stage::Guest)) {
+                if self.verbose || matches!(self.stage, Some(Stage::Mount | Stage::Guest | Stage::Resize)) {
                     self.line(&format!("  {note}"));
                 }
             }
@@ -108,6 +108,13 @@ impl Report {
                 let mark = self.paint("1;33", "warning:");
                 if self.form != Progress::Json {
                     self.bar.suspend(|| self.say(format!("{mark} {text}\n").as_bytes()));
+                }
+            }
+            Event::Breakpoint(note) => {
+                self.json(&json!({"event": "breakpoint", "text": note}));
+                let mark = self.paint("1;36", "breakpoint:");
+                if self.form != Progress::Json {
+                    self.bar.suspend(|| self.say(format!("{mark} {note}\n").as_bytes()));
                 }
             }
             Event::Output(stream, line) => {

@@ -120,7 +120,7 @@ pub(crate) fn shrink(path: &Path, enter: &Enter, scratch: &Path, on: OnEvent<'_>
 /// What is to be done to `image` where only the file system of partition `number` is to grow.
 pub(crate) fn job(image: &Inspection, enter: &Enter, number: u32) -> Job {
     let grown = image.partitions.iter().filter(|part| part.number == number);
-    let parts = grown.map(|part| JobPart { grow: true, target: None, ..JobPart::of(part) }).collect();
+    let parts = grown.map(|part| JobPart { grow: true, ..JobPart::of(part, &[]) }).collect();
     Job { parts, ..Job::empty(enter, None) }
 }
 

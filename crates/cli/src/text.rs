@@ -12,7 +12,7 @@ use arm_image_fetch::Checksum;
 
 use serde_json::json;
 
-use crate::{Inspection, Isolation, Machine, Mapper, OnError, Plan, size::humane};
+use crate::{Inspection, Isolation, Machine, Mapper, MountPoint, OnError, Plan, size::humane};
 
 impl Inspection {
     /// The JSON of `arm-image inspect --json`, on one line.
@@ -85,7 +85,7 @@ impl Plan {
             "output": lossy(&self.output),
             "size": self.size,
             "shrink": self.shrink,
-            "mounts": enter.mounts.iter().map(|(number, path)| (number, lossy(path))).collect::<Vec<_>>(),
+            "mounts": enter.mounts.iter().map(mount_text).collect::<Vec<_>>(),
             "arch": enter.arch.map(|arch| arch.to_string()),
             "preset": enter.preset.map(|preset| preset.name),
             "qemu_binary": enter.qemu.as_deref().map(lossy),
@@ -114,6 +114,12 @@ fn bind(bind: &Bind) -> serde_json::Value {
     json!({"source": lossy(&bind.source), "target": lossy(&bind.target), "read_only": bind.read_only})
 }
 
+/// As it is written behind `--mount`.
+fn mount_text(mount: &MountPoint) -> String {
+    let options = mount.options.iter().map(|option| format!(",{option}"));
+    format!("{}={}{}", mount.number, mount.target.display(), options.collect::<String>())
+}
+
 /// JSON has no way to write bytes that are no UTF-8.
 fn lossy(path: &Path) -> String {
     path.display().to_string()
@@ -137,8 +143,7 @@ impl fmt::Display for Plan {
         if self.shrink {
             writeln!(f, "shrink     to what is in it, in the end")?;
         }
-        let mounts: Vec<_> =
-            enter.mounts.iter().map(|(number, path)| format!("{number}={}", path.display())).collect();
+        let mounts: Vec<_> = enter.mounts.iter().map(mount_text).collect();
         let mounts =
             if mounts.is_empty() { "as the image's fstab says".to_owned() } else { mounts.join(" ") };
         writeln!(f, "mounts     {mounts}")?;

@@ -1,7 +1,7 @@
 //! Where an image's partitions are mounted, read from its own fstab(5).
 //!
 //! ```
-//! use arm_image_presets::fstab::{Candidate, parse, resolve};
+//! use arm_image_presets::fstab::{Candidate, mounts, parse};
 //!
 //! let entries = parse(
 //!     "PARTUUID=0bca6ba1-02  /               ext4  defaults,noatime  0  1\n\
@@ -11,7 +11,7 @@
 //!     Candidate { number: 1, partuuid: Some("0bca6ba1-01"), ..Candidate::default() },
 //!     Candidate { number: 2, partuuid: Some("0bca6ba1-02"), ..Candidate::default() },
 //! ];
-//! assert_eq!(resolve(&entries, &candidates), [(2, "/".into()), (1, "/boot/firmware".into())]);
+//! assert_eq!(mounts(&entries, &candidates), [(2, "/").into(), (1, "/boot/firmware").into()]);
 //! ```
 
 use std::path::{Component, Path, PathBuf};
@@ -154,6 +154,13 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
+/// As a whole, without options.
+impl<P: Into<PathBuf>> From<(u32, P)> for Mount {
+    fn from((number, target): (u32, P)) -> Self {
+        Mount { number, target: target.into(), options: Vec::new() }
+    }
+}
+
 /// Which partition is mounted where, parents before what lies below them.
 ///
 /// Left out: swap and other entries without a mount point, `noauto` (unless systemd mounts them on demand),
@@ -176,13 +183,6 @@ pub fn mounts(entries: &[Entry], candidates: &[Candidate<'_>]) -> Vec<Mount> {
     }
     mounts.sort_by_key(|mount| mount.target.components().count());
     mounts
-}
-
-/// As [`mounts`], for those who can only mount a partition as it is: entries with options are left out.
-#[must_use]
-pub fn resolve(entries: &[Entry], candidates: &[Candidate<'_>]) -> Vec<(u32, PathBuf)> {
-    let plain = mounts(entries, candidates).into_iter().filter(|mount| mount.options.is_empty());
-    plain.map(|mount| (mount.number, mount.target)).collect()
 }
 
 /// The normal form of an entry's mount point; none when it is not mounted at start.

@@ -44,8 +44,12 @@ impl Image {
     }
 
     pub(crate) fn mounts(&self) -> [Mount<'_>; 2] {
-        let mount =
-            |device, target: &str, kind: &str| Mount { device, target: target.into(), kind: kind.into(), options: Vec::new() };
+        let mount = |device, target: &str, kind: &str| Mount {
+            device,
+            target: target.into(),
+            kind: kind.into(),
+            options: Vec::new(),
+        };
         [mount(&self.devices[1], "/boot/firmware", "vfat"), mount(&self.devices[0], "/", "ext4")]
     }
 

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use arm_image_chroot::{ChrootRunner, Copy, Error, Mount, Node, Provisioner, Root};
+use arm_image_chroot::{ChrootRunner, Copy, Error, Mount, Node, Provisioner, ResolvConf, Root};
 use arm_image_tests::in_guest;
 
 use crate::image::{Image, go_on, sh, text, tool};
@@ -137,7 +137,9 @@ fn privileged_chroot_says_what_keeps_a_device_and_what_cannot_be_mounted() {
         drop(leaked);
         assert!(image.are_free());
 
-        let mount = |device, kind: &str| [Mount { device, target: "/".into(), kind: kind.into(), options: Vec::new() }];
+        let mount = |device, kind: &str| {
+            [Mount { device, target: "/".into(), kind: kind.into(), options: Vec::new() }]
+        };
         let builder = Root::builder();
         let error = builder.mount(&mount(&image.devices[1], "ext4")).unwrap_err();
         assert!(error.to_string().starts_with("failed to mount `/dev/loop"), "{error}");
@@ -146,5 +148,41 @@ fn privileged_chroot_says_what_keeps_a_device_and_what_cannot_be_mounted() {
         let error = builder.mount(&mount(Path::new("/dev/nowhere"), "ext4")).unwrap_err();
         assert!(matches!(error, Error::Mount { .. }));
         assert!(image.are_free(), "at once after a failure, too");
+    });
+}
+
+#[test]
+fn privileged_chroot_shows_parts_of_one_btrfs_in_several_places() {
+    in_guest("mounts::privileged_chroot_shows_parts_of_one_btrfs_in_several_places", || {
+        let image = Image::new();
+        let file = image.folder.path().join("btrfs");
+        fs::File::create(&file).unwrap().set_len(128 << 20).unwrap();
+        tool("mkfs.btrfs", &["-q"], &[&file]);
+        let device = PathBuf::from(tool("losetup", &["--find", "--show"], &[&file]).trim());
+        let top = image.folder.path().join("top");
+        fs::create_dir(&top).unwrap();
+        tool("mount", &["-t", "btrfs"], &[&device, &top]);
+        for name in ["@", "@home"] {
+            tool("btrfs", &["-q", "subvolume", "create"], &[&top.join(name)]);
+        }
+        tool("cp", &["-a"], &[&image.folder.path().join("tree/."), &top.join("@")]);
+        fs::create_dir(top.join("@/home")).unwrap();
+        fs::write(top.join("@home/cook"), "at home\n").unwrap();
+        tool("umount", &[], &[&top]);
+
+        let mount = |target: &str, name: &str| Mount {
+            device: &device,
+            target: target.into(),
+            kind: "btrfs".into(),
+            options: vec![("subvol".into(), name.into())],
+        };
+        let mounts = [mount("/home", "@home"), mount("/", "@")];
+        let mut root = Root::builder().resolv_conf(ResolvConf::Off).mount(&mounts).unwrap();
+        assert_eq!(
+            sh(&mut root, "cat /home/cook; ls /"),
+            "at home\nbin\nboot\ndev\netc\nhome\nproc\nroot\nrun\nsys\ntmp\n"
+        );
+        root.close().unwrap();
+        tool("losetup", &["-d"], &[&device]);
     });
 }

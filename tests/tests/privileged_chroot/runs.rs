@@ -230,8 +230,8 @@ fn wait_until(condition: impl Fn() -> bool) {
 /// The child of the test above: mounts, runs, and waits to be killed.
 fn hold(root: &Path, boot: &Path) -> ! {
     let mounts = [
-        Mount { device: root, target: "/".into(), kind: "ext4".into() },
-        Mount { device: boot, target: "/boot/firmware".into(), kind: "vfat".into() },
+        Mount { device: root, target: "/".into(), kind: "ext4".into(), options: Vec::new() },
+        Mount { device: boot, target: "/boot/firmware".into(), kind: "vfat".into(), options: Vec::new() },
     ];
     let mut root = Root::builder().resolv_conf(ResolvConf::Off).mount(&mounts).unwrap();
     let script = "(setsid sleep 74747 &); echo the command is up; sleep 74747";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use arm_image::{Isolation, Mapper, OnError, Size};
+use arm_image::{Isolation, Mapper, MountPoint, OnError, Size};
 use arm_image_chroot::{Bind, ResolvConf};
 use arm_image_decompress::Unpacker;
 
@@ -33,11 +33,16 @@ pub(super) fn key_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(super) fn number_and_path(text: &str) -> Result<(u32, PathBuf), String> {
+pub(super) fn mount_point(text: &str) -> Result<MountPoint, String> {
     let teach = "write N=PATH, such as 2=/ for partition 2 at the root";
     let (number, path) = text.split_once('=').ok_or(teach)?;
+    // A path may hold commas.
+    let (path, options) = path.split_once(",subvol").map_or((path, None), |(path, rest)| (path, Some(rest)));
     match number.parse() {
-        Ok(number) if number > 0 && path.starts_with('/') => Ok((number, path.into())),
+        Ok(number) if number > 0 && path.starts_with('/') => {
+            let options = options.map(|rest| format!("subvol{rest}")).into_iter().collect();
+            Ok(MountPoint { number, target: path.into(), options })
+        }
         _ => Err(teach.to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Read},
+    io::{self, BufRead, IsTerminal, Read},
     ops::ControlFlow,
     path::PathBuf,
     process::ExitCode,
@@ -19,6 +19,10 @@ use arm_image::{
     template::{Prepared, Request, TemplateBuild, prepare},
 };
 use arm_image_template::Severity;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 
 use super::print;
 use crate::{args, report::Report, signal::Asked, surroundings::Surroundings};
@@ -143,7 +147,10 @@ fn one(
     let mut report = report.of_build(build, several);
     let mut on = |event: Event<'_>| -> ControlFlow<()> {
         report.event(event);
-        asked.flow()
+        match event {
+            Event::Breakpoint(_) => wait_for_enter(&mut report, asked),
+            _ => asked.flow(),
+        }
     };
     let made = match asked.flow() {
         ControlFlow::Break(()) => Err(Error::Cancelled),
@@ -163,4 +170,27 @@ fn one(
             Outcome::Failed(code)
         }
     }
+}
+
+/// Waits until the person at the terminal has had a look.
+fn wait_for_enter(report: &mut Report, asked: &Asked) -> ControlFlow<()> {
+    // One at a time: whose turn it is, its line says.
+    let mut terminal = io::stdin().lock();
+    if !terminal.is_terminal() {
+        report.event(Event::Warning("the breakpoint is passed over: there is no terminal"));
+        return asked.flow();
+    }
+    report.event(Event::Breakpoint("press Enter to go on"));
+    let look_up = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    loop {
+        asked.flow()?;
+        let mut fds = [PollFd::new(&terminal, PollFlags::IN)];
+        match poll(&mut fds, Some(&look_up)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            _ => break,
+        }
+    }
+    // At the end of its input, nobody will ever press a key.
+    let _ = terminal.read_line(&mut String::new());
+    asked.flow()
 }

@@ -62,7 +62,9 @@ pub(super) fn with_root<T>(
 /// Gives what is free in the mounted file systems back to the image file, so that it holds only what is used. Where that
 /// cannot be done the image is as good, and takes more room.
 fn trim(job: &Job, root: &Root<'_>) {
-    for target in job.parts.iter().filter_map(|part| part.target.as_deref()) {
+    for part in job.parts.iter() {
+        // All places of a partition show one file system.
+        let Some((target, _)) = part.mounts.first() else { continue };
         let _ = root.directory(target).map(|folder| filesystem::trim(&folder));
     }
 }
@@ -84,8 +86,13 @@ pub(super) fn shrink_only(image: &File, job: &Job, margin: u64) -> Result<u64, E
 }
 
 fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Error> {
-    let mounts = job.parts.iter().zip(mapped.paths()).filter_map(|(part, device)| {
-        Some(Mount { device, target: part.target.clone()?, kind: part.kind.clone(), options: Vec::new() })
+    let mounts = job.parts.iter().zip(mapped.paths()).flat_map(|(part, device)| {
+        part.mounts.iter().map(|(target, options)| Mount {
+            device,
+            target: target.clone(),
+            kind: part.kind.clone(),
+            options: options.clone(),
+        })
     });
     let mut builder = Root::builder()
         .resolv_conf(job.resolv_conf)

@@ -24,7 +24,7 @@ pub use agent::serve_if_guest;
 pub(crate) use choose::{Place, choose};
 pub(crate) use host::with_devices;
 
-use crate::{Enter, Error, Event, Isolation, Mapper, OnEvent, Part, Stage, build::tell};
+use crate::{Enter, Error, Event, Isolation, Mapper, MountPoint, OnEvent, Part, Stage, build::tell};
 
 /// What the privileged half needs to know, wherever it runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,26 +98,35 @@ pub(crate) struct JobPart {
     pub(crate) range: Range<u64>,
     /// Its file system, as mount(8) calls it.
     pub(crate) kind: String,
-    /// Where it is mounted in the image.
-    pub(crate) target: Option<PathBuf>,
+    /// Where it is mounted in the image, with what options, by key and value.
+    pub(crate) mounts: Vec<(PathBuf, Vec<(String, String)>)>,
     /// Whether its file system is to grow to the partition's size.
     pub(crate) grow: bool,
 }
 
+fn place_of(mount: &MountPoint) -> (PathBuf, Vec<(String, String)>) {
+    let pair = |option: &String| {
+        let (key, value) = option.split_once('=')?;
+        Some((key.to_owned(), value.to_owned()))
+    };
+    (mount.target.clone(), mount.options.iter().filter_map(pair).collect())
+}
+
 impl JobPart {
-    pub(crate) fn of(part: &Part) -> JobPart {
+    /// `part`, and those of `mounts` that are of it.
+    pub(crate) fn of(part: &Part, mounts: &[MountPoint]) -> JobPart {
         JobPart {
             number: part.number,
             range: part.start..part.start + part.size,
             kind: part.filesystem.clone().unwrap_or_default(),
-            target: part.mount.clone(),
+            mounts: mounts.iter().filter(|mount| mount.number == part.number).map(place_of).collect(),
             grow: false,
         }
     }
 
     /// A partition whose file system, called as by mount(8), is mounted nowhere.
     pub(crate) fn alone(number: u32, range: Range<u64>, kind: String) -> JobPart {
-        JobPart { number, range, kind, target: None, grow: false }
+        JobPart { number, range, kind, mounts: Vec::new(), grow: false }
     }
 }
 

@@ -48,22 +48,23 @@ impl Step {
         Step::of(Work::Scripts(Scripts::of([Script::Inline(line.into())])))
     }
 
-    /// The step as something that does it; temporary files go to `scratch`.
-    pub(crate) fn provisioner(&self, scratch: &Path) -> Paced {
+    /// The step as something that does it; temporary files go to `scratch`. A breakpoint is the caller's to do.
+    pub(crate) fn provisioner(&self, scratch: &Path) -> Option<Paced> {
         let step: Box<dyn Provisioner> = match &self.work {
             Work::Scripts(scripts) => Box::new(scripts.clone()),
             Work::Copy(copy) => Box::new(copy.clone()),
             Work::Upload(upload) => Box::new(upload.clone()),
             Work::Download(download) => Box::new(download.clone()),
             Work::Local(local) => Box::new(Running { local: local.clone(), scratch: scratch.into() }),
+            Work::Breakpoint(_) => return None,
         };
-        Paced {
+        Some(Paced {
             step,
             pause_before: self.pause_before,
             pause_after: self.pause_after,
             timeout: self.timeout,
             retries: self.retries,
-        }
+        })
     }
 }
 
@@ -81,6 +82,8 @@ pub enum Work {
     Download(Download),
     /// Runs scripts on this machine.
     Local(Local),
+    /// Stands still until the caller has had its look, and says this.
+    Breakpoint(String),
 }
 
 impl Work {
@@ -97,7 +100,7 @@ impl Work {
             Work::Copy(Copy { from, .. }) | Work::Upload(Upload { from: Source::Path(from), .. }) => {
                 vec![from]
             }
-            Work::Upload(_) | Work::Download(_) => Vec::new(),
+            Work::Upload(_) | Work::Download(_) | Work::Breakpoint(_) => Vec::new(),
         }
     }
 }

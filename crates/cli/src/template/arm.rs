@@ -121,13 +121,13 @@ fn humane(lowering: &mut Lowering<'_>, source: &Source) -> Option<Size> {
 }
 
 /// Partitions are numbered in their order, unless one says otherwise.
-fn partitions(source: &Source) -> Vec<(u32, std::path::PathBuf)> {
+fn partitions(source: &Source) -> Vec<crate::MountPoint> {
     let blocks = source.settings.get("image_partitions").and_then(|setting| setting.value.as_list());
     let numbered = (1_u32..).zip(blocks.unwrap_or_default()).filter_map(|(number, block)| {
         let block = block.as_map()?;
         let said = block.get("int").and_then(Value::as_whole).and_then(|number| u32::try_from(number).ok());
         let target = block.get("mountpoint")?.as_str().filter(|target| !target.is_empty())?;
-        Some((said.filter(|&number| number > 0).unwrap_or(number), target.into()))
+        Some((said.filter(|&number| number > 0).unwrap_or(number), target).into())
     });
     numbered.collect()
 }

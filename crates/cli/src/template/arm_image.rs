@@ -47,7 +47,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, source: &Source, plan: &mut Pla
     plan.enter.mounts = (1..)
         .zip(settings.texts("image_mounts"))
         .filter(|(_, target)| !target.is_empty())
-        .map(|(number, target)| (number, target.into()))
+        .map(Into::into)
         .collect();
     plan.enter.resolv_conf = match settings.text("resolv-conf") {
         Some("copy-host") => ResolvConf::CopyHost,

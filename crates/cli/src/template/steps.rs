@@ -40,16 +40,11 @@ pub(super) fn lower(
             .into_iter()
             .collect(),
         "ansible" => ansible::lower(lowering, provisioner).map(Work::Local).into_iter().collect(),
-        kind => {
-            if provisioner.settings.flag("disable") != Some(true) {
-                let message = format!("the {kind} is passed over");
-                lowering.warning(
-                    &provisioner.at,
-                    message,
-                    "--on-error shell opens a shell in the image when a step fails",
-                );
-            }
-            Vec::new()
+        _ if provisioner.settings.flag("disable") == Some(true) => Vec::new(),
+        _ => {
+            let note = provisioner.settings.text("note").unwrap_or_default().to_owned();
+            lowering.refuse_deferred(&provisioner.at, &note);
+            vec![Work::Breakpoint(note)]
         }
     };
     let count = works.len();
@@ -168,7 +163,7 @@ pub(super) fn check_braces(lowering: &mut Lowering<'_>, setting: &Setting, text:
 }
 
 /// Calls `visit` for every string in `value`.
-fn each_text(value: &arm_image_template::Value, visit: &mut dyn FnMut(&str)) {
+pub(super) fn each_text(value: &arm_image_template::Value, visit: &mut dyn FnMut(&str)) {
     if let Some(text) = value.as_str() {
         visit(text);
     }

@@ -19,6 +19,7 @@ pub(super) fn words(step: &Step) -> String {
         }
         Work::Upload(Upload { from: Source::Content(_), to, .. }) => format!("write {}", to.display()),
         Work::Download(Download { from, to }) => format!("download {} to {}", from.display(), to.display()),
+        Work::Breakpoint(note) => format!("breakpoint: {note}"),
     };
     if let Some(limit) = step.timeout {
         text += &format!(", within {limit:?}");
@@ -54,6 +55,7 @@ pub(super) fn json(step: &Step) -> Value {
         }
         Work::Copy(Copy { from, to }) => object([("copy", lossy(from)), ("to", lossy(to))]),
         Work::Download(Download { from, to }) => object([("download", lossy(from)), ("to", lossy(to))]),
+        Work::Breakpoint(note) => object([("breakpoint", note.clone())]),
         Work::Upload(Upload { from, to, mode, owner }) => {
             let mut object = match from {
                 Source::Path(from) => object([("upload", lossy(from)), ("to", lossy(to))]),

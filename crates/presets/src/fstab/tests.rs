@@ -2,11 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn mounts(text: &str, candidates: &[Candidate<'_>]) -> Vec<(u32, String)> {
-    let mounts = resolve(&parse(text), candidates);
-    mounts
+fn plain(text: &str, candidates: &[Candidate<'_>]) -> Vec<(u32, String)> {
+    mounts(&parse(text), candidates)
         .into_iter()
-        .map(|(number, target)| (number, target.into_os_string().into_string().unwrap()))
+        .map(|mount| (mount.number, mount.target.into_os_string().into_string().unwrap()))
         .collect()
 }
 
@@ -24,7 +23,7 @@ fn raspberry_pi_os_is_resolved_by_partuuid() {
         Candidate { partuuid: Some("0bca6ba1-01"), ..numbered(1) },
         Candidate { partuuid: Some("0bca6ba1-02"), ..numbered(2) },
     ];
-    assert_eq!(mounts(text, &candidates), [(2, "/".into()), (1, "/boot/firmware".into())]);
+    assert_eq!(plain(text, &candidates), [(2, "/".into()), (1, "/boot/firmware".into())]);
 }
 
 #[test]
@@ -34,8 +33,8 @@ fn ubuntu_is_resolved_by_label_and_case_counts() {
         Candidate { label: Some("system-boot"), ..numbered(1) },
         Candidate { label: Some("writable"), ..numbered(2) },
     ];
-    assert_eq!(mounts(text, &candidates), [(2, "/".into()), (1, "/boot/firmware".into())]);
-    assert_eq!(mounts("LABEL=WRITABLE / ext4 defaults", &candidates), []);
+    assert_eq!(plain(text, &candidates), [(2, "/".into()), (1, "/boot/firmware".into())]);
+    assert_eq!(plain("LABEL=WRITABLE / ext4 defaults", &candidates), []);
 }
 
 #[test]
@@ -91,7 +90,7 @@ fn what_is_not_mounted_at_start_is_left_out() {
                 tmpfs /tmp tmpfs defaults 0 0\n\
                 broken\n";
     let candidates: Vec<_> = (1..=8).map(numbered).collect();
-    assert_eq!(mounts(text, &candidates), [(3, "/".into()), (7, "/efi".into())]);
+    assert_eq!(plain(text, &candidates), [(3, "/".into()), (7, "/efi".into())]);
 }
 
 #[test]
@@ -100,7 +99,7 @@ fn parents_come_first_and_the_later_of_two_counts() {
                 /dev/sda3 // ext4 defaults\n/dev/sda4 /boot ext4 defaults\n";
     let candidates: Vec<_> = (1..=4).map(numbered).collect();
     assert_eq!(
-        mounts(text, &candidates),
+        plain(text, &candidates),
         [(3, "/".into()), (4, "/boot".into()), (1, "/boot/firmware".into())]
     );
 }
@@ -124,8 +123,7 @@ fn only_options_that_choose_what_is_seen_are_kept() {
         mount(2, "/my data", &["subvol=my data"]),
         mount(1, "/boot", &[]),
     ];
-    assert_eq!(super::mounts(&parse(text), &candidates), expected);
-    assert_eq!(resolve(&parse(text), &candidates), [(1, "/boot".into())]);
+    assert_eq!(mounts(&parse(text), &candidates), expected);
 }
 
 #[test]
@@ -134,19 +132,19 @@ fn what_is_not_of_the_image_names_no_partition() {
                 //server/share /mnt cifs guest\nsshfs#me@host: /far fuse\nhost:/vol /vol glusterfs\n\
                 overlay /var overlay lowerdir=/a\n/swapfile none swap sw\n/dev/zram0 none swap sw\n\
                 /dev/mapper/vg-root / ext4\n/dev/sdb1 /data ext4\n/dev/mmcblk0p1 /a\\000b vfat\n";
-    assert_eq!(mounts(text, &[numbered(1), numbered(2)]), []);
+    assert_eq!(plain(text, &[numbered(1), numbered(2)]), []);
 }
 
 #[test]
 fn a_partition_with_nothing_known_is_named_by_nothing() {
-    assert_eq!(mounts("UUID= / ext4 defaults\nLABEL= /x ext4 defaults", &[numbered(1)]), []);
+    assert_eq!(plain("UUID= / ext4 defaults\nLABEL= /x ext4 defaults", &[numbered(1)]), []);
 }
 
 proptest! {
     #[test]
     fn random_text_never_panics(text in "(?s).{0,200}") {
         let candidates = [numbered(1), numbered(2)];
-        let _ = resolve(&parse(&text), &candidates);
+        let _ = mounts(&parse(&text), &candidates);
     }
 
     #[test]
@@ -155,7 +153,7 @@ proptest! {
         target in r"[/.a-z\\0-9]{1,12}",
     ) {
         let entries = parse(&format!("{spec} {target} ext4 defaults 0 0"));
-        for (_, target) in resolve(&entries, &[numbered(1), numbered(2)]) {
+        for Mount { target, .. } in mounts(&entries, &[numbered(1), numbered(2)]) {
             prop_assert!(target.is_absolute());
             prop_assert!(!target.components().any(|component| component == Component::ParentDir));
         }

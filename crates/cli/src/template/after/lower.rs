@@ -73,6 +73,9 @@ fn work(lowering: &mut Lowering<'_>, given: &Given) -> Option<After> {
         }
         "manifest" => {
             checked(lowering, &[".BuildName", ".BuilderType"]);
+            if let Some(setting) = settings.get("custom_data") {
+                steps::each_text(&setting.value, &mut |text| lowering.refuse_deferred(&setting.at, text));
+            }
             let map = settings.get("custom_data").and_then(|setting| setting.value.as_map());
             let custom = map.into_iter().flatten();
             Some(After::Manifest {
