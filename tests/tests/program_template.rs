@@ -157,7 +157,7 @@ fn every_key_of_a_source_has_its_place_or_is_told() {
     let plan = plans(&ended).remove(0);
     assert_eq!(plan["output"], "out/image");
     assert_eq!(plan["size"]["extra"], 1 << 20);
-    assert_eq!(plan["mounts"], serde_json::json!([[2, "/"]]));
+    assert_eq!(plan["mounts"], serde_json::json!(["2=/"]));
     assert_eq!(
         plan["binds"],
         serde_json::json!([{"source": "packages", "target": "/var/cache/apt", "read_only": false}])
@@ -331,7 +331,7 @@ build {
     };
     let resized = plan("resize");
     assert_eq!(resized["size"]["total"], 4_u64 << 30);
-    assert_eq!(resized["mounts"], serde_json::json!([[1, "/boot"], [2, "/"]]));
+    assert_eq!(resized["mounts"], serde_json::json!(["1=/boot", "2=/"]));
     assert_eq!(resized["checksum"], "md5:0123456789abcdef0123456789abcdef");
     assert_eq!(resized["output"], "raspios.img");
     assert_eq!(resized["steps"][0]["env"], serde_json::json!([["LANG", "C"]]));

@@ -228,7 +228,8 @@ fn a_breakpoint_waits_for_a_key() {
     );
     place.write("t.pkr.hcl", template);
     let mut terminal = Terminal::start(place.command(["build", "t.pkr.hcl", "--isolation", "guest"]));
-    terminal.wait_for("breakpoint: look");
+    // Its colours stand between the words.
+    terminal.wait_for(" look");
     let shown = terminal.wait_for("press Enter to go on");
     assert!(!shown.contains("went on"), "{shown}");
     terminal.type_keys("\r");

@@ -169,7 +169,7 @@ pub(crate) struct Build {
 }
 
 /// The options that say what to build.
-const SAID_BY_TEMPLATES: [&str; 17] = [
+pub(crate) const SAID_BY_TEMPLATES: [&str; 17] = [
     "source",
     "checksum",
     "image_checksum",

@@ -194,3 +194,61 @@ fn wait_for_enter(report: &mut Report, asked: &Asked) -> ControlFlow<()> {
     let _ = terminal.read_line(&mut String::new());
     asked.flow()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::args::{Cli, SAID_BY_TEMPLATES};
+
+    /// What is given besides a template: how to read it, how to build, how to tell.
+    const BESIDES: [&str; 25] = [
+        "template",
+        "var",
+        "var_file",
+        "only",
+        "except",
+        "parallel_builds",
+        "keyring",
+        "max_size",
+        "shrink",
+        "services",
+        "sync",
+        "isolation",
+        "mapper",
+        "cache_dir",
+        "offline",
+        "no_cache",
+        "on_error",
+        "dry_run",
+        "json",
+        "progress",
+        "verbose",
+        "quiet",
+        "color",
+        "help",
+        "version",
+    ];
+
+    #[test]
+    fn every_option_of_build_goes_with_a_template_or_is_refused() {
+        let mut command = Cli::command();
+        command.build();
+        let build = command.find_subcommand("build").expect("there is such a command");
+        for option in build.get_arguments() {
+            let id = option.get_id().as_str();
+            assert!(
+                SAID_BY_TEMPLATES.contains(&id) != BESIDES.contains(&id),
+                "is --{id} said by templates, or besides?"
+            );
+        }
+    }
+
+    #[test]
+    fn packers_hyphens_are_taken() {
+        let words = |list: &[&str]| list.iter().map(std::ffi::OsString::from).collect::<Vec<_>>();
+        let given = words(&["arm-image", "-var", "a=b", "-only=x", "-v", "-q", "--", "-var"]);
+        let expected = words(&["arm-image", "--var", "a=b", "--only=x", "-v", "-q", "--", "-var"]);
+        assert_eq!(crate::args::with_two_hyphens(given.into_iter()), expected);
+    }
+}
