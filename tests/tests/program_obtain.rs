@@ -184,3 +184,58 @@ fn a_list_has_to_be_signed_by_a_key_of_the_keyring() {
     place.run(fetch).expect(5).says("SHA256SUMS");
     let _ = tool("gpgconf").env("GNUPGHOME", &keys).args(["--kill", "all"]).status();
 }
+
+#[test]
+fn what_the_build_reads_is_never_its_output() {
+    let place = Place::new();
+    let image = images::raspios_arm64_tiny();
+    let first = image.display().to_string();
+    for name in ["second.img", "o.img.partial", "list", "list2.partial", "step.partial"] {
+        place.write(name, format!("{:064}  x.img\n", 0));
+    }
+    let refused = |output: &str, more: &[&str]| {
+        let before = sha256(&place.path(more.last().unwrap().trim_start_matches("file:")));
+        let build = ["build", "--source", &first, "--output", output];
+        let ended = place.run(build.iter().chain(more)).expect(3);
+        assert_eq!(
+            sha256(&place.path(more.last().unwrap().trim_start_matches("file:"))),
+            before,
+            "{ended:?}"
+        );
+    };
+    refused("second.img", &["--checksum", "none", "--source", "second.img"]);
+    refused("o.img", &["--checksum", "none", "--source", "o.img.partial"]);
+    refused("list", &["--checksum", "file:list"]);
+    refused("list2", &["--image-checksum", "file:list2.partial"]);
+    refused("step", &["--checksum", "none", "--script", "step.partial"]);
+    place.assert_clean();
+}
+
+#[test]
+fn what_cannot_be_unpacked_is_not_downloaded_to_its_end() {
+    let place = Place::new();
+    let mut content = vec![0xeb; 64 << 20];
+    content[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let checksum = format!("sha256:{}", sha256(&place.write("a.img", &content)));
+    let server = Server::new("a.img", content);
+    let url = server.url("a.img");
+    let build = ["build", "--source", &url, "--checksum", &checksum, "--max-size", "1M", "--output", "o.img"];
+    place.run(build).expect(6).says(&url);
+    let partial = names_in(&place.cache()).into_iter().find(|name| name.ends_with(".partial")).unwrap();
+    assert!(fs::metadata(place.cache().join(partial)).unwrap().len() < 60 << 20);
+}
+
+#[test]
+fn bytes_without_a_digest_that_are_of_no_use_are_fetched_anew() {
+    let place = Place::new();
+    let archive = images::raspios_arm64_tiny().with_extension("img.xz");
+    let server = Server::new("a.img.xz", fs::read(&archive).unwrap());
+    let url = server.url("a.img.xz");
+    let wrong = format!("sha256:{:064}", 0);
+    let build = ["build", "--source", &url, "--output", "o.img", "--image-checksum"];
+    place.run(build.iter().chain(&[wrong.as_str()])).expect(5);
+    assert_eq!(kept(&place, ".unpacked"), 0, "it is verified before it is kept");
+    assert_eq!(kept(&place, ".json"), 0);
+    place.run(build.iter().chain(&[sha256(&images::raspios_arm64_tiny()).as_str()])).expect(0);
+    assert_is_image(&place.path("o.img"));
+}

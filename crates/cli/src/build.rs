@@ -29,11 +29,7 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
         // What an earlier run left is no reason not to do this one.
         tell(on, Event::Warning(&format!("a killed run's leftovers stay: {}", crate::chain(&error))))?;
     }
-    let local = plan.origin.sources.iter().find_map(|source| match source {
-        Source::Path(path) => Some(path.as_path()),
-        Source::Url(_) => None,
-    });
-    let partial = Partial::create(&plan.output, local)?;
+    let partial = Partial::create(&plan.output, &plan.inputs())?;
     let made = obtain(&plan.origin, scratch, partial.file(), on)
         .and_then(|()| customise(plan, &partial, scratch, on))
         .and_then(|()| match plan.shrink {

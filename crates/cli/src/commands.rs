@@ -66,7 +66,7 @@ pub(crate) fn run(
         }
         Command::Fetch(fetch) => fetch_only(fetch, around, &mut on)?,
         Command::Unpack(unpack) => {
-            arm_image::unpack_to(&unpack.archive.into(), &unpack.from, &unpack.out, &mut on)?;
+            arm_image::unpack_to(&unpack.archive.into(), &unpack.from, &unpack.out, around.owner, &mut on)?;
             unpack.out
         }
         Command::Resize(resize) => {
@@ -228,7 +228,7 @@ fn fetch_only(fetch: args::Fetch, around: &Surroundings, on: OnEvent<'_>) -> Res
     origin.offline = fetch.offline;
     let path = arm_image::fetch(&origin, &around.scratch, on)?;
     match fetch.output {
-        Some(output) => arm_image::copy_to(&path, &output).map(|()| output),
+        Some(output) => arm_image::copy_to(&path, &output, around.owner, on).map(|()| output),
         None => Ok(path),
     }
 }

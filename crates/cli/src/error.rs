@@ -246,6 +246,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Plan { .. } | Error::Template { .. } => 3,
+            // A full disk is nothing that another source or archive would mend.
+            Error::Fetch(arm_image_fetch::Error::Write { .. } | arm_image_fetch::Error::Lock { .. })
+            | Error::Unpack { cause: arm_image_decompress::Error::Write { .. }, .. } => 1,
             Error::Fetch(error) if error.is_checksum() => 5,
             Error::Fetch(_) => 4,
             Error::Partition { cause: arm_image_partition::Error::Shrink { .. }, .. } => 3,

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File, TryLockError},
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
     time::Duration,
@@ -28,16 +28,22 @@ use crate::{
 /// How often a silent command lets the caller look up.
 const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// Unpacks `archive` as `unpacker` says to `output`, which gets its name only when it is whole.
+/// Unpacks `archive` as `unpacker` says to `output`, which gets its name only when it is whole, and belongs to `owner` then.
 ///
 /// # Errors
 ///
 /// As [`unpack`](crate::unpack), and where `output` is the archive itself or no file.
-pub fn unpack_to(unpacker: &Unpacker, archive: &Path, output: &Path, on: OnEvent<'_>) -> Result<(), Error> {
+pub fn unpack_to(
+    unpacker: &Unpacker,
+    archive: &Path,
+    output: &Path,
+    owner: Option<(u32, u32)>,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
     crate::open(archive)?;
-    let partial = Partial::create(output, Some(archive))?;
+    let partial = Partial::create(output, &[archive])?;
     crate::unpack(unpacker, archive, partial.file(), on)?;
-    partial.finish(None)
+    partial.finish(owner)
 }
 
 /// Runs `command` inside the raw image at `path`, which it may change, and gives its status; without a command, an
@@ -143,17 +149,33 @@ pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     }
 }
 
-/// Copies the file at `from` to `output`, which gets its name only when it is whole.
+/// Bytes.
+const COPIED_AT_ONCE: u64 = 64 << 20;
+
+/// Copies the file at `from` to `output`, which gets its name only when it is whole, and belongs to `owner` then.
 ///
 /// # Errors
 ///
 /// Where either cannot be read or written.
-pub fn copy_to(from: &Path, output: &Path) -> Result<(), Error> {
-    let partial = Partial::create(output, Some(from))?;
-    let mut source = crate::open(from)?;
-    let copied = io::copy(&mut source, &mut partial.file() as &mut &File);
-    copied.map_err(|cause| Error::File { operation: "write", path: output.into(), cause })?;
-    partial.finish(None)
+pub fn copy_to(from: &Path, output: &Path, owner: Option<(u32, u32)>, on: OnEvent<'_>) -> Result<(), Error> {
+    let partial = Partial::create(output, &[from])?;
+    let source = crate::open(from)?;
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |cause| Error::File { operation: "copy", path, cause }
+    };
+    let total = source.metadata().map_err(failed(from))?.len();
+    let mut done = 0;
+    while done < total {
+        // A piece at a time, so that the caller is asked in between; the kernel copies, and shares blocks where it can.
+        let piece = io::copy(&mut (&source).take(COPIED_AT_ONCE), &mut partial.file());
+        match piece.map_err(failed(output))? {
+            0 => break,
+            copied => done += copied,
+        }
+        build::tell(on, Event::Bytes(done, Some(total)))?;
+    }
+    partial.finish(owner)
 }
 
 /// What the cache in `folder` holds, a line each: bytes, days since it was last used, and where it came from.

@@ -16,7 +16,7 @@ use std::{
 use arm_image_chroot::{ChrootRunner, Error, Output, OutputTick, Provisioner, Script, Scripts};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal},
 };
 
 use crate::{plan::Local, sweep::Scratch};
@@ -158,11 +158,21 @@ impl Group {
         }
     }
 
-    /// Kills what is left of the group. Its number is free for others only once its leader has been waited for.
+    /// Kills what is left of the group, and waits until it is gone and holds nothing of the image any more.
+    /// Its number is free for others only once its leader has been waited for.
     fn end(&mut self) -> io::Result<ExitStatus> {
         if !std::mem::replace(&mut self.ended, true) {
+            let group = Pid::from_child(&self.leader);
             // All of it may have ended.
-            let _ = kill_process_group(Pid::from_child(&self.leader), Signal::KILL);
+            let _ = kill_process_group(group, Signal::KILL);
+            // A signal is only noted at first. None of those that have one to die of starts another process.
+            for member in members(group)? {
+                // One that ran as another user may not be ours to kill, and would be waited for in vain.
+                if pidfd_send_signal(&member, Signal::KILL).is_ok() {
+                    let mut fds = [PollFd::new(&member, PollFlags::IN)];
+                    rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
+                }
+            }
         }
         self.leader.wait()
     }
@@ -173,6 +183,31 @@ impl Drop for Group {
         // Nobody is left to hear of it.
         let _ = self.end();
     }
+}
+
+/// The processes of a group, those that have ended but not been waited for among them.
+fn members(group: Pid) -> io::Result<Vec<OwnedFd>> {
+    let mut members = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let folder = entry?.path();
+        let number = folder.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let Some(process) = number.and_then(Pid::from_raw) else { continue };
+        // Opened first: should the number go to another process in between, what is open is the one that ended.
+        let Ok(open) = pidfd_open(process, PidfdFlags::empty()) else { continue };
+        let Ok(stat) = fs::read(folder.join("stat")) else { continue };
+        if group_in(&String::from_utf8_lossy(&stat)) == Some(group) {
+            members.push(open);
+        }
+    }
+    Ok(members)
+}
+
+/// The group in a `/proc/PID/stat`, see proc_pid_stat(5); none for one of the kernel or of a namespace further out,
+/// which rustix's `getpgid` does not allow for.
+fn group_in(stat: &str) -> Option<Pid> {
+    // A name may hold anything.
+    let (_, after_the_name) = stat.rsplit_once(')')?;
+    Pid::from_raw(after_the_name.split_whitespace().nth(2)?.parse().ok()?)
 }
 
 /// One of its output streams; the pipe is gone after its end.

@@ -16,7 +16,7 @@ use std::{
 
 use arm_image_decompress::{Unpacked, Unpacker};
 use arm_image_fetch::{
-    Cache, Checksum, Fetched, Fetcher, Hashing, HttpFetcher, Key, LocalFetcher, Source, Unpacking,
+    Cache, Checksum, Digest, Fetched, Fetcher, Hashing, HttpFetcher, Key, LocalFetcher, Source, Unpacking,
 };
 
 use arm_image_presets::Obstacle;
@@ -50,15 +50,22 @@ pub fn fetch(origin: &Origin, scratch: &Path, on: OnEvent<'_>) -> Result<PathBuf
 ///
 /// Where the archive is damaged or of a kind that cannot be unpacked, or the output cannot be written.
 pub fn unpack(unpacker: &Unpacker, path: &Path, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
-    tell_of(&unpack_file(unpacker, path, output, on)?, on)
+    tell_of(&unpack_file(unpacker, path, &path.display().to_string(), output, on)?, on)
 }
 
-fn unpack_file(unpacker: &Unpacker, path: &Path, output: &File, on: OnEvent<'_>) -> Result<Unpacked, Error> {
-    tell(on, Event::Stage(Stage::Unpack, &format!("unpacking {}", path.display())))?;
+/// As [`unpack`], for an archive that the user knows by another `name` than that of the file in the cache.
+fn unpack_file(
+    unpacker: &Unpacker,
+    path: &Path,
+    name: &str,
+    output: &File,
+    on: OnEvent<'_>,
+) -> Result<Unpacked, Error> {
+    tell(on, Event::Stage(Stage::Unpack, &format!("unpacking {name}")))?;
     let input = crate::open(path)?;
     unpacker
         .unpack(&input, output, &mut |done, total| on(Event::Bytes(done, total)))
-        .map_err(|cause| not_unpacked(path, cause))
+        .map_err(|cause| not_unpacked(Path::new(name), cause))
 }
 
 /// Why nothing came out of `path`: perhaps what it holds is no image at all.
@@ -88,27 +95,32 @@ fn tell_of(unpacked: &Unpacked, on: OnEvent<'_>) -> Result<(), Error> {
 /// a network. The cache, where there is one, keeps both the archive and the image.
 pub(crate) fn obtain(origin: &Origin, scratch: &Path, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
     tell(on, Event::Stage(Stage::Fetch, &format!("getting {}", origin.first())))?;
+    // A list that is not to be had is told of before gigabytes are.
+    let expected = expected_image(origin, scratch, on)?;
     match local(origin, on)? {
-        Some(path) => unpack(&origin.unpacker, &path, output, on)?,
-        None => with_cache(origin, scratch, |cache| download(origin, cache, output, on))?,
+        Some(path) => {
+            unpack(&origin.unpacker, &path, output, on)?;
+            verify(origin, expected.as_ref(), output, on)
+        }
+        None => with_cache(origin, scratch, |cache| download(origin, expected.as_ref(), cache, output, on)),
     }
-    verify(origin, scratch, output, on)
+}
+
+/// What the unpacked image must hash to, where that is asked for.
+fn expected_image(origin: &Origin, scratch: &Path, on: OnEvent<'_>) -> Result<Option<Digest>, Error> {
+    match &origin.image_checksum {
+        Checksum::None => Ok(None),
+        Checksum::Digest(digest) => Ok(Some(digest.clone())),
+        list @ Checksum::List(_) => with_cache(origin, scratch, |cache| {
+            let names = origin.image_names();
+            Ok(fetcher(origin, cache)?.digest(&names, list, &mut |_, _| on(Event::Waiting))?)
+        }),
+    }
 }
 
 /// Checks the unpacked image, where that is asked for.
-fn verify(origin: &Origin, scratch: &Path, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
-    let expected = match &origin.image_checksum {
-        Checksum::None => return Ok(()),
-        Checksum::Digest(digest) => digest.clone(),
-        list @ Checksum::List(_) => {
-            let names = origin.image_names();
-            let found = with_cache(origin, scratch, |cache| {
-                Ok(fetcher(origin, cache)?.digest(&names, list, &mut |_, _| on(Event::Waiting))?)
-            })?;
-            let Some(digest) = found else { return Ok(()) };
-            digest
-        }
-    };
+fn verify(origin: &Origin, expected: Option<&Digest>, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
+    let Some(expected) = expected else { return Ok(()) };
     tell(on, Event::Stage(Stage::Verify, "verifying the unpacked image"))?;
     let failed = |cause| Error::File { operation: "read", path: "the unpacked image".into(), cause };
     let total = output.metadata().map_err(failed)?.len();
@@ -125,9 +137,10 @@ fn verify(origin: &Origin, scratch: &Path, output: &File, on: OnEvent<'_>) -> Re
         tell(on, Event::Bytes(at, Some(total)))?;
     }
     let (_, got) = hashing.finish();
-    if got == expected {
+    if got == *expected {
         return Ok(());
     }
+    let expected = expected.clone();
     Err(arm_image_fetch::Error::Mismatch { of: format!("the image in {}", origin.first()), got, expected }
         .into())
 }
@@ -166,28 +179,71 @@ fn fetcher(origin: &Origin, cache: Cache) -> Result<HttpFetcher, Error> {
     })
 }
 
-fn download(origin: &Origin, cache: Cache, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
+fn download(
+    origin: &Origin,
+    image: Option<&Digest>,
+    cache: Cache,
+    output: &File,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
     let fetcher = fetcher(origin, cache.clone())?;
     let expected = fetcher.digest(&origin.sources, &origin.checksum, &mut |_, _| on(Event::Waiting))?;
     // Which member was chosen is nothing that the cache knows an image by.
     let shared = origin.cache.is_some() && origin.unpacker.member.is_none();
     if let Some(digest) = expected.as_ref().filter(|_| shared)
-        && let Some(image) = cache.unpacked(&Key::of(digest))
+        && let Some(kept) = cache.unpacked(&Key::of(digest))
     {
-        return reuse(&origin.unpacker, &image, output, on);
+        reuse(origin, &kept, output, on)?;
+        return verify(origin, image, output, on);
     }
     let checksum = expected.map_or(Checksum::None, Checksum::Digest);
     let (fetched, unpacked) = fetch_and_unpack(origin, &fetcher, &checksum, output, on)?;
+    let made = take(origin, image, &cache, &fetched, unpacked, shared, output, on);
+    if let (Err(error), Some(key)) = (&made, &fetched.key)
+        && checksum == Checksum::None
+        && error.exit_code() != 1
+        && !error.is_cancelled()
+    {
+        // No digest has vouched for these bytes: the server's word that they are unchanged is not to bring them again.
+        cache.forget(key)?;
+    }
+    made
+}
+
+/// Makes an image of what was fetched, unless one is there already, verifies it, and keeps it.
+#[expect(clippy::too_many_arguments, reason = "the second half of one function")]
+fn take(
+    origin: &Origin,
+    image: Option<&Digest>,
+    cache: &Cache,
+    fetched: &Fetched,
+    unpacked: Option<Unpacked>,
+    shared: bool,
+    output: &File,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
     let key = fetched.key.as_ref().filter(|_| shared);
-    // Whoever unpacks the same now is waited for.
-    let place = key.map(|key| cache.unpacking(key, &mut |_, _| on(Event::Waiting))).transpose()?;
+    let mut place = None;
+    if let Some(key) = key {
+        // Whoever unpacks the same now is waited for.
+        match cache.unpacking(key, fetched.file(), &mut |_, _| on(Event::Waiting)) {
+            Ok(made) => place = Some(made),
+            Err(error) => not_kept(error.into(), on)?,
+        }
+    }
     let kept = key.and_then(|key| cache.unpacked(key));
     let unpacked = match (unpacked, &kept) {
-        (None, Some(image)) => return reuse(&origin.unpacker, image, output, on),
-        (None, None) => unpack_file(&origin.unpacker, &fetched.path, output, on)?,
+        (None, Some(kept)) => {
+            reuse(origin, kept, output, on)?;
+            return verify(origin, image, output, on);
+        }
+        (None, None) => {
+            unpack_file(&origin.unpacker, &fetched.path, &fetched.source.to_string(), output, on)?
+        }
         (Some(unpacked), _) => unpacked,
     };
     tell_of(&unpacked, on)?;
+    verify(origin, image, output, on)?;
     match place {
         // A raw image is in the cache as it is.
         Some(place) if kept.is_none() && unpacked.format != "raw" => keep(place, output, on),
@@ -196,27 +252,36 @@ fn download(origin: &Origin, cache: Cache, output: &File, on: OnEvent<'_>) -> Re
 }
 
 /// Takes the `image` that an earlier build left in the cache.
-fn reuse(unpacker: &Unpacker, image: &File, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
+fn reuse(origin: &Origin, image: &File, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
     tell(on, Event::Stage(Stage::Unpack, "copying the image, unpacked earlier, from the cache"))?;
-    copy(unpacker, image, output, Path::new("the unpacked image in the cache"), on)
+    copy(&origin.unpacker, image, output, Path::new(&origin.first()), on)
 }
 
-/// Gives the image in `output` its place in the cache, too. That the cache cannot take it stops no build.
+/// Gives the image in `output` its place in the cache, too.
 fn keep(place: Unpacking, output: &File, on: OnEvent<'_>) -> Result<(), Error> {
     tell(on, Event::Stage(Stage::Unpack, "keeping the unpacked image in the cache"))?;
     let path = place.path().to_owned();
     let kept = copy(&Unpacker::default(), output, place.file(), &path, on);
-    match kept.and_then(|()| Ok(place.keep().map(drop)?)) {
-        Err(error) if !error.is_cancelled() => {
-            let told = format!("the unpacked image is not kept in the cache: {}", crate::chain(&error));
-            tell(on, Event::Warning(&told))
-        }
-        other => other,
+    kept.and_then(|()| Ok(place.keep().map(drop)?)).or_else(|error| not_kept(error, on))
+}
+
+/// That the cache cannot take an image stops no build.
+fn not_kept(error: Error, on: OnEvent<'_>) -> Result<(), Error> {
+    if error.is_cancelled() {
+        return Err(error);
     }
+    let told = format!("the unpacked image is not kept in the cache: {}", crate::chain(&error));
+    tell(on, Event::Warning(&told))
 }
 
 /// Copies a raw image, by reflink where the file system can; `path` names it in errors.
-fn copy(unpacker: &Unpacker, from: &File, to: &File, path: &Path, on: OnEvent<'_>) -> Result<(), Error> {
+pub(crate) fn copy(
+    unpacker: &Unpacker,
+    from: &File,
+    to: &File,
+    path: &Path,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
     unpacker
         .unpack(from, to, &mut |done, total| on(Event::Bytes(done, total)))
         .map(|_| ())
@@ -246,8 +311,18 @@ fn fetch_and_unpack(
             // Nobody waits for the result of what was given up.
             let _ = result.send(origin.unpacker.unpack_stream(&mut reader, output, &mut tick));
         });
-        let tick: arm_image_fetch::Tick<'_> = &mut |done, total| on(Event::Bytes(done, total));
+        let mut hopeless = None;
+        let tick: arm_image_fetch::Tick<'_> = &mut |done, total| match unpacked.try_recv() {
+            Ok(Err(cause)) if is_hopeless(&cause) => {
+                hopeless = Some(cause);
+                ControlFlow::Break(())
+            }
+            _ => on(Event::Bytes(done, total)),
+        };
         let fetched = fetcher.fetch_any(&origin.sources, checksum, Some(&mut writer), tick);
+        if let Some(cause) = hopeless {
+            return Err(not_unpacked(Path::new(&origin.first()), cause));
+        }
         given_up.store(!fetched.as_ref().is_ok_and(|fetched| fetched.teed), Ordering::Relaxed);
         // The end of the pipe is the end of the archive.
         drop(writer);
@@ -268,6 +343,20 @@ fn fetch_and_unpack(
             }
         }
     })
+}
+
+/// Whether what keeps an archive from being unpacked is seen at its beginning, and its end would not mend it: then the rest
+/// need not be fetched.
+fn is_hopeless(cause: &arm_image_decompress::Error) -> bool {
+    use arm_image_decompress::Error;
+    matches!(
+        cause,
+        Error::TooLarge { .. }
+            | Error::Unsupported { .. }
+            | Error::Nested { .. }
+            | Error::Glob { .. }
+            | Error::Write { .. }
+    )
 }
 
 /// A pipe that holds a mebibyte, so that neither end waits for the other's every step.

@@ -2,7 +2,8 @@
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, TryLockError},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, chown},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -21,8 +22,10 @@ pub(crate) struct Partial {
 
 impl Partial {
     /// Makes the file beside `output`, and the folder for both. What a killed run left there is overwritten.
-    pub(crate) fn create(output: &Path, source: Option<&Path>) -> Result<Partial, Error> {
-        refuse(output, source)?;
+    ///
+    /// `inputs` are the files that the work reads: neither the output nor the unfinished image may be one of them.
+    pub(crate) fn create(output: &Path, inputs: &[&Path]) -> Result<Partial, Error> {
+        refuse(output, inputs)?;
         let mut name = output.as_os_str().to_owned();
         name.push(".partial");
         let path = PathBuf::from(name);
@@ -40,10 +43,10 @@ impl Partial {
         options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
         let opened = options.open(&path).map_err(file("create", &path))?;
         let found = opened.metadata().map_err(file("look at", &path))?;
-        if !found.is_file() || source.is_some_and(|source| same(source, &found)) {
+        if !found.is_file() || inputs.iter().any(|input| same(input, &found)) {
             return Err(Error::Plan {
                 problem: format!(
-                    "the build needs the name `{}`, which is the source or no file",
+                    "the build needs the name `{}`, which is one of its inputs or no file",
                     path.display()
                 ),
                 hint: "rename that, or give another --output".to_owned(),
@@ -52,7 +55,7 @@ impl Partial {
         match opened.try_lock() {
             // The build that held the lock until now has removed or renamed the file: it is not at this path any more.
             Ok(()) if !same(&path, &found) => {
-                return Self::create(output, source);
+                return Self::create(output, inputs);
             }
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -89,9 +92,15 @@ impl Partial {
             move |cause| Error::File { operation, path, cause }
         };
         if let Some((user, group)) = owner {
-            chown(&self.path, Some(user), Some(group)).map_err(file("change the owner of"))?;
+            fchown(&self.file, Some(user), Some(group)).map_err(file("change the owner of"))?;
         }
         self.file.sync_all().map_err(file("write out"))?;
+        // Whoever may write to the folder may have put something else there.
+        let ours = self.file.metadata().map_err(file("look at"))?;
+        let there = fs::symlink_metadata(&self.path).map_err(file("look at"))?;
+        if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) {
+            return Err(file("find the finished image at")(io::ErrorKind::NotFound.into()));
+        }
         fs::rename(&self.path, &self.output).map_err(|cause| Error::File {
             operation: "give the finished image the name",
             path: self.output.clone(),
@@ -119,7 +128,7 @@ impl Drop for Partial {
 }
 
 /// An output that is the source, a folder or a device is a mistake to be told before anything is done.
-fn refuse(output: &Path, source: Option<&Path>) -> Result<(), Error> {
+fn refuse(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
     let Ok(found) = fs::metadata(output) else { return Ok(()) };
     if !found.is_file() {
         return Err(Error::Plan {
@@ -127,9 +136,9 @@ fn refuse(output: &Path, source: Option<&Path>) -> Result<(), Error> {
             hint: "give --output a file name".to_owned(),
         });
     }
-    if source.is_some_and(|path| same(path, &found)) {
+    if inputs.iter().any(|input| same(input, &found)) {
         return Err(Error::Plan {
-            problem: format!("the output `{}` is the source", output.display()),
+            problem: format!("the output `{}` is one of the files that the build reads", output.display()),
             hint: "give --output another name; the source is never modified".to_owned(),
         });
     }
@@ -150,7 +159,7 @@ mod tests {
     fn the_name_comes_last() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("new/image");
-        let partial = Partial::create(&output, None).unwrap();
+        let partial = Partial::create(&output, &[]).unwrap();
         partial.file().write_all(b"x").unwrap();
         assert!(!output.exists());
         partial.finish(None).unwrap();
@@ -163,7 +172,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("image");
         fs::write(&output, b"old").unwrap();
-        drop(Partial::create(&output, None).unwrap());
+        drop(Partial::create(&output, &[]).unwrap());
         assert_eq!(fs::read(&output).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -172,8 +181,8 @@ mod tests {
     fn two_builds_do_not_share_an_output() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("image");
-        let _first = Partial::create(&output, None).unwrap();
-        let second = Partial::create(&output, None).unwrap_err().to_string();
+        let _first = Partial::create(&output, &[]).unwrap();
+        let second = Partial::create(&output, &[]).unwrap_err().to_string();
         assert!(second.contains("another build is writing"), "{second}");
     }
 
@@ -184,15 +193,15 @@ mod tests {
         fs::write(&source, b"source").unwrap();
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&source, &link).unwrap();
-        assert!(Partial::create(&link, Some(&source)).is_err());
-        assert!(Partial::create(folder.path(), None).is_err());
+        assert!(Partial::create(&link, &[&source]).is_err());
+        assert!(Partial::create(folder.path(), &[]).is_err());
         // Neither is a file that bears the name of the unfinished image.
         let partial = folder.path().join("other.partial");
         fs::hard_link(&source, &partial).unwrap();
-        assert!(Partial::create(&folder.path().join("other"), Some(&source)).is_err());
+        assert!(Partial::create(&folder.path().join("other"), &[Path::new("elsewhere"), &source]).is_err());
         assert!(partial.exists());
         std::os::unix::fs::symlink(&source, folder.path().join("third.partial")).unwrap();
-        assert!(Partial::create(&folder.path().join("third"), None).is_err());
+        assert!(Partial::create(&folder.path().join("third"), &[]).is_err());
         assert_eq!(fs::read(&source).unwrap(), b"source");
     }
 }

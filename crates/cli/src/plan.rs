@@ -68,6 +68,23 @@ pub enum OnError {
     Keep,
 }
 
+impl Plan {
+    /// The files of this machine that it reads.
+    pub(crate) fn inputs(&self) -> Vec<&Path> {
+        let origin = &self.origin;
+        let lists = [&origin.checksum, &origin.image_checksum].into_iter().filter_map(|sum| match sum {
+            Checksum::List(list) => Some(list),
+            _ => None,
+        });
+        let local = origin.sources.iter().chain(lists).filter_map(|source| match source {
+            Source::Path(path) => Some(path.as_path()),
+            Source::Url(_) => None,
+        });
+        let steps = self.steps.iter().flat_map(|step| step.work.sources());
+        local.chain(origin.keyring.as_deref()).chain(steps).collect()
+    }
+}
+
 /// Where an image comes from, and how it is verified, unpacked and kept.
 ///
 /// [`Origin::new`] fills in what most people want; the fields are public to be changed.

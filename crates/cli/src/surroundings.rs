@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -30,12 +30,20 @@ impl Surroundings {
         let path = env::var_os("PATH").unwrap_or_default();
         let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
         let number = |name: &str| env::var(name).ok()?.parse().ok();
+        let owner = number("SUDO_UID").zip(number("SUDO_GID"));
+        // Behind sudo HOME may be root's, where the cache of an ordinary user has no place.
+        let home = owner.and_then(|(user, _)| home_of(user));
+        let variable = |name: &str| match (name, &home) {
+            ("HOME", Some(home)) => Some(home.into()),
+            ("XDG_CACHE_HOME", Some(_)) => None,
+            _ => env::var_os(name),
+        };
         Surroundings {
             search: env::split_paths(&path).filter(|folder| folder.is_absolute()).chain(system).collect(),
             scratch: env::temp_dir(),
-            cache: arm_image_fetch::default_cache_dir(|name| env::var_os(name))
+            cache: arm_image_fetch::default_cache_dir(variable)
                 .unwrap_or_else(|| Path::new("/var/cache/arm-image").into()),
-            owner: number("SUDO_UID").zip(number("SUDO_GID")),
+            owner,
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             environment: env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -44,4 +52,11 @@ impl Surroundings {
             working_folder: env::current_dir().unwrap_or_else(|_| ".".into()),
         }
     }
+}
+
+/// The home folder of a user by number, as passwd(5) has it.
+fn home_of(user: u32) -> Option<String> {
+    let table = fs::read_to_string("/etc/passwd").ok()?;
+    let line = table.lines().find(|line| line.split(':').nth(2) == Some(user.to_string().as_str()))?;
+    line.split(':').nth(5).filter(|home| home.starts_with('/')).map(str::to_owned)
 }

@@ -145,6 +145,35 @@ impl Cache {
         }
     }
 
+    /// Whether `file` is of this process's user, of root, or of the cache's owner, and others cannot write it.
+    pub(crate) fn is_ours(&self, file: &File) -> bool {
+        let Ok(about) = file.metadata() else { return false };
+        let known =
+            |user| user == 0 || user == own_user() || self.owner.is_some_and(|(owner, _)| user == owner);
+        known(about.uid()) && about.mode() & 0o022 == 0
+    }
+
+    /// Forgets what is known of the bytes of `key`, and the image unpacked from them: they are fetched anew, whatever the
+    /// server says of a change.
+    ///
+    /// For bytes that turned out to be of no use, where no digest could tell.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn forget(&self, key: &Key) -> Result<(), Error> {
+        for name in ["json", "unpacked.json"] {
+            let path = beside(&self.path(key), name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::Write { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Opens `path`, which is made if it is not there, and given to the owner.
     ///
     /// A symbolic link there is refused: a program with more rights than the folder's owner must not be led elsewhere.
@@ -166,6 +195,13 @@ impl Cache {
         file.write_all(&serde_json::to_vec(value)?)?;
         fs::rename(new, path)
     }
+}
+
+/// The user whose rights this process has.
+#[expect(unsafe_code, reason = "neither std nor another dependency of this crate tells it")]
+fn own_user() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 /// Whether `file` is still what stands at `path`.

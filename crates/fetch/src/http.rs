@@ -184,7 +184,7 @@ impl HttpFetcher {
                         (Source::Path(_), None) => None,
                     };
                     let (source, teed) = (source.clone(), flow.is_teed());
-                    return Ok(Fetched { path, key, source, teed, _in_use: in_use });
+                    return Ok(Fetched { path, key, source, teed, in_use });
                 }
                 Err(error) if error.is_of_source() => failures.push(error),
                 Err(error) => return Err(error),
@@ -215,7 +215,16 @@ pub struct Fetched {
     pub source: Source,
     /// Whether the `tee` was given all of its bytes, and no others.
     pub teed: bool,
-    _in_use: Option<File>,
+    in_use: Option<File>,
+}
+
+impl Fetched {
+    /// The file, where it is in the cache: the very bytes that were fetched, whatever another process has put at the
+    /// path since.
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
+        self.in_use.as_ref()
+    }
 }
 
 impl Fetcher for HttpFetcher {

@@ -98,12 +98,14 @@ fn a_failure_keeps_the_code_and_the_end_of_stderr() {
 #[test]
 fn what_is_left_running_is_not_waited_for_and_goes() {
     let folder = tempfile::tempdir().unwrap();
-    let script = format!("sleep 600 & echo $! > {}/pid", folder.path().display());
+    let pids = folder.path().join("pids");
+    let script = format!("for each in $(seq 20); do sleep 600 & echo $! >> {}; done", pids.display());
     let start = Instant::now();
     ran(inline(&script), None).0.unwrap();
     assert!(start.elapsed().as_secs() < 300);
-    let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
-    assert!(is_gone(pid.trim()));
+    let pids = fs::read_to_string(pids).unwrap();
+    assert_eq!(pids.lines().count(), 20);
+    assert_eq!(pids.lines().find(|pid| !is_gone(pid)), None);
 }
 
 #[test]
@@ -121,6 +123,14 @@ fn a_break_ends_all_of_it() {
     });
     assert!(matches!(outcome, Err(Error::Cancelled)));
     assert_eq!(lines, 1);
+}
+
+#[test]
+fn the_group_of_a_process_is_read_past_any_name() {
+    let group = |stat| group_in(stat).map(Pid::as_raw_pid);
+    assert_eq!(group("17 (a) S 1 2 (b) S 1 15 15 0 -1"), Some(15));
+    assert_eq!(group("2 (kthreadd) S 0 0 0 0 -1"), None);
+    assert_eq!(group(""), None);
 }
 
 /// Whether a process has ended: what is left of it belongs to whoever adopts orphans here.

@@ -1,6 +1,7 @@
 //! Unpacked images beside the downloads.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,14 @@ impl Cache {
     #[must_use]
     pub fn unpacked(&self, key: &Key) -> Option<File> {
         let path = beside(&self.path(key), "unpacked");
-        let file = File::open(&path).ok()?;
-        let record: Record = serde_json::from_slice(&fs::read(beside(&path, "json")).ok()?).ok()?;
+        let (file, mut said) = (File::open(&path).ok()?, File::open(beside(&path, "json")).ok()?);
+        // It is not verified again: so it counts only where nobody else can have written it.
+        if !self.is_ours(&file) || !self.is_ours(&said) {
+            return None;
+        }
+        let mut text = String::new();
+        said.read_to_string(&mut text).ok()?;
+        let record: Record = serde_json::from_str(&text).ok()?;
         let is_sound =
             record.stamp == Stamp::new(&file.metadata().ok()?) && record.packed == self.packed(key);
         is_sound.then(|| {
@@ -34,7 +41,8 @@ impl Cache {
         })
     }
 
-    /// Begins to keep the image that is unpacked from the bytes of `key`.
+    /// Begins to keep the image that is unpacked from `packed`, the bytes of `key` as they were fetched: a key
+    /// that is not of a digest needs them, as the cache may have other bytes for it by now. What is kept is not found then.
     ///
     /// Only one at a time may do so for a key: who has to wait for another should ask [`unpacked`](Self::unpacked) again
     /// afterwards. While it waits, `tick` is called with the bytes that the other has written.
@@ -42,13 +50,15 @@ impl Cache {
     /// # Errors
     ///
     /// [`Error::Lock`] or [`Error::Write`] where the folder cannot be written, [`Error::Cancelled`].
-    pub fn unpacking(&self, key: &Key, tick: Tick<'_>) -> Result<Unpacking, Error> {
+    pub fn unpacking(&self, key: &Key, packed: Option<&File>, tick: Tick<'_>) -> Result<Unpacking, Error> {
         let path = beside(&self.path(key), "unpacked");
         let lock = self.acquire(&path, tick)?;
         let partial = beside(&path, "partial");
         match self.create(&partial, OpenOptions::new().read(true).write(true).truncate(true)) {
             Ok(file) => {
-                let packed = self.packed(key);
+                let about = packed.map(File::metadata).transpose();
+                let about = about.map_err(|source| Error::Open { path: self.path(key), source })?;
+                let packed = about.filter(|_| !key.is_content()).map(|about| Stamp::new(&about));
                 Ok(Unpacking { cache: self.clone(), packed, file, path: partial, target: path, _lock: lock })
             }
             Err(source) => Err(Error::Write { path: partial, source }),

@@ -94,7 +94,7 @@ pub(super) fn of_file(
 /// Writes a list as `sha256sum` does, with one line in it.
 pub(super) fn write(path: &Path, sum: &str, input: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
     let name = input.file_name().unwrap_or_default().to_string_lossy();
-    let partial = Partial::create(path, None)?;
+    let partial = Partial::create(path, &[])?;
     writeln!(partial.file(), "{sum}  {name}").map_err(|cause| Error::File {
         operation: "write",
         path: path.into(),

@@ -66,7 +66,7 @@ pub(super) fn pack(
     let failed = |cause| Error::File { operation: "read", path: input.into(), cause };
     let file = File::open(input).map_err(failed)?;
     let total = file.metadata().map_err(failed)?.len();
-    let partial = Partial::create(output, Some(input))?;
+    let partial = Partial::create(output, &[input])?;
     let mut cancelled = false;
     let mut source = Counted { file, done: 0, total, on, cancelled: &mut cancelled };
     let name = input.file_name().unwrap_or_default().to_string_lossy();

@@ -13,10 +13,18 @@ impl Bench {
     }
 
     fn keep_unpacked(&self, key: &Key, image: &[u8]) {
-        let unpacking = self.cache().unpacking(key, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let unpacking = self
+            .cache()
+            .unpacking(key, self.packed(key).as_ref(), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap();
         assert!(self.cache().unpacked(key).is_none(), "what is not complete is not found");
         unpacking.file().write_all(image).unwrap();
         unpacking.keep().unwrap();
+    }
+
+    /// The bytes of `key`, where they are in the cache.
+    fn packed(&self, key: &Key) -> Option<fs::File> {
+        fs::File::open(self.cache().folder().join(key.as_str())).ok()
     }
 
     fn unpacked(&self, key: &Key) -> Option<String> {
@@ -49,7 +57,10 @@ fn an_unpacked_image_is_found_by_its_key() {
 
 impl Bench {
     fn keep_unpacked_again(&self, key: &Key) {
-        let unpacking = self.cache().unpacking(key, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let unpacking = self
+            .cache()
+            .unpacking(key, self.packed(key).as_ref(), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap();
         unpacking.file().write_all(b"half").unwrap();
         let path = unpacking.path().to_owned();
         drop(unpacking);
@@ -83,17 +94,50 @@ fn without_a_digest_an_unpacked_image_goes_with_its_download() {
 }
 
 #[test]
+fn an_image_of_bytes_that_are_no_longer_there_is_not_found() {
+    let count = std::sync::atomic::AtomicU8::new(b'1');
+    let server = Server::new(move |exchange| {
+        exchange.say(&ok(&[count.fetch_add(1, std::sync::atomic::Ordering::SeqCst)]));
+    });
+    let (bench, source) = (Bench::new(), server.source("/a.img"));
+    let first = bench.fetch_entry(&source, &Checksum::None);
+    let key = first.key.clone().unwrap();
+    // Another process gets a newer file before the image of this one is kept.
+    bench.fetch_entry(&source, &Checksum::None);
+    let go = &mut |_, _| ControlFlow::Continue(());
+    bench.cache().unpacking(&key, first.file(), go).unwrap().keep().unwrap();
+    assert_eq!(bench.unpacked(&key), None);
+    bench.keep_unpacked(&key, b"image");
+    assert_eq!(bench.unpacked(&key).as_deref(), Some("image"));
+    bench.cache().forget(&key).unwrap();
+    assert_eq!(bench.unpacked(&key), None);
+}
+
+#[test]
+fn an_image_that_others_can_write_is_not_found() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let key = Key::of(&digest(b"packed"));
+    bench.keep_unpacked(&key, b"image");
+    let path = bench.cache().folder().join(format!("{}.unpacked", key.as_str()));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(bench.unpacked(&key), None);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(bench.unpacked(&key).is_some());
+}
+
+#[test]
 fn one_at_a_time_unpacks() {
     let bench = Bench::new();
     let key = Key::of(&digest(b"packed"));
-    let first = bench.cache().unpacking(&key, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let first = bench.cache().unpacking(&key, None, &mut |_, _| ControlFlow::Continue(())).unwrap();
     first.file().write_all(b"half").unwrap();
     let mut seen = None;
     let mut look = |done, _| {
         seen = Some(done);
         ControlFlow::Break(())
     };
-    let error = bench.cache().unpacking(&key, &mut look).unwrap_err();
+    let error = bench.cache().unpacking(&key, None, &mut look).unwrap_err();
     assert!(matches!(error, Error::Cancelled), "{error}");
     assert_eq!(seen, Some(4));
 }
@@ -205,7 +249,12 @@ fn what_is_made_belongs_to_the_owner() {
     let go = &mut |_, _| ControlFlow::Continue(());
     let fetched = fetcher.fetch_entry(&server.source("/a.img"), &right(), None, go).unwrap();
     let key = fetched.key.clone().unwrap();
-    fetcher.cache.unpacking(&key, &mut |_, _| ControlFlow::Continue(())).unwrap().keep().unwrap();
+    fetcher
+        .cache
+        .unpacking(&key, fetched.file(), &mut |_, _| ControlFlow::Continue(()))
+        .unwrap()
+        .keep()
+        .unwrap();
     let new = folder.path().join("new");
     let made = fs::read_dir(new.join("cache")).unwrap().map(|entry| entry.unwrap().path());
     let made: Vec<_> = made.chain([new.join("cache"), new]).collect();
