@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_size, facts};
-use arm_image_tests::program::{Ended, Place, names_in};
+use arm_image_tests::program::{Ended, Place, names_in, sha256, stdout_of, tool};
 use arm_image_tests::{images, in_guest};
 
 const MIB: u64 = 1 << 20;
@@ -135,5 +135,136 @@ fn privileged_the_output_of_the_host_holds_only_what_is_used() {
         for mapper in ["dm", "loop"] {
             holds_what_is_used(&Place::new(), &image, &["--isolation", "host", "--mapper", mapper]);
         }
+    });
+}
+
+/// A disk of 128 MiB whose only partition starts at 1 MiB and holds what `mkfs` makes.
+fn disk(place: &Place, mkfs: &[&str]) -> PathBuf {
+    let image = place.write("a.img", []);
+    fs::File::options().write(true).open(&image).unwrap().set_len(128 * MIB).unwrap();
+    let script = place.write("script", "label: dos\nstart=2048,type=83\n");
+    let script = fs::File::open(script).unwrap();
+    stdout_of(tool("sfdisk").args(["--quiet", "--no-tell-kernel"]).arg(&image).stdin(script));
+    let part = place.write("part", []);
+    fs::File::options().write(true).open(&part).unwrap().set_len(127 * MIB).unwrap();
+    stdout_of(tool(mkfs[0]).args(&mkfs[1..]).arg(&part));
+    patch(&image, MIB, &fs::read(&part).unwrap());
+    fs::remove_file(part).unwrap();
+    image
+}
+
+fn patch(image: &Path, offset: u64, bytes: &[u8]) {
+    fs::File::options().write(true).open(image).unwrap().write_all_at(bytes, offset).unwrap();
+}
+
+fn in_ext4(image: &Path, request: &str) {
+    let start = facts(image).1.last().unwrap().start;
+    stdout_of(tool("debugfs").args(["-w", "-R", request]).arg(format!("{}?offset={start}", image.display())));
+}
+
+#[test]
+fn a_table_that_cannot_shrink_is_told_before_the_file_system_changes() {
+    let place = Place::of_user(NOBODY);
+    let image = place.copy(&images::raspios_arm64_tiny(), "a.img");
+    // The first partition runs into the second.
+    patch(&image, 446 + 12, &0x0010_0000_u32.to_le_bytes());
+    let before = sha256(&image);
+    let _ = resize(&place, "min").expect(6);
+    assert_eq!(sha256(&image), before);
+}
+
+#[test]
+fn what_shrinks_holds_only_what_is_used() {
+    let place = Place::of_user(NOBODY);
+    let image = place.copy(&images::raspios_arm64_tiny(), "a.img");
+    let _ = resize(&place, "+100M").expect(0);
+    let before = allocated(&image);
+    let content = place.write("content", vec![7; 60 << 20]);
+    in_ext4(&image, &format!("write {} big", content.display()));
+    in_ext4(&image, "rm big");
+    assert!(allocated(&image) > before + 50 * MIB);
+    let _ = resize(&place, "min").expect(0);
+    assert!(allocated(&image) < before + 8 * MIB, "{before} bytes became {}", allocated(&image));
+    assert_sound(&image);
+}
+
+#[test]
+fn what_did_not_grow_gets_its_table_and_length_back() {
+    for source in [images::raspios_arm64_tiny(), images::gpt_arm64_tiny()] {
+        let place = Place::of_user(NOBODY);
+        let image = place.copy(&source, "a.img");
+        in_ext4(&image, "set_inode_field <2> mode 0100644");
+        for _ in 0..2 {
+            let _ = resize(&place, "+64M").expect(6).says("e2fsck").says("are what they were");
+            assert_eq!((length(&image), facts(&image)), (length(&source), facts(&source)));
+        }
+    }
+}
+
+#[test]
+fn why_a_layer_does_not_grow_is_told() {
+    let place = Place::new();
+    let image = disk(&place, &["true"]);
+    patch(&image, MIB, b"LUKS\xba\xbe\0\x01");
+    let before = sha256(&image);
+    let _ = resize(&place, "+64M").expect(6).says("crypto_LUKS").says("grow it from within");
+    assert_eq!(sha256(&image), before);
+}
+
+#[test]
+fn privileged_what_is_mounted_elsewhere_is_left_alone() {
+    in_guest("privileged_what_is_mounted_elsewhere_is_left_alone", || {
+        let place = Place::new();
+        let image = disk(&place, &["mkfs.ext4", "-q"]);
+        let folder = place.path("mounted");
+        fs::create_dir(&folder).unwrap();
+        let looped = stdout_of(tool("losetup").args(["-f", "--show", "-o", "1048576"]).arg(&image));
+        let device = looped.trim();
+        stdout_of(tool("mount").arg(device).arg(&folder));
+        for command in
+            [&["resize", "a.img", "+64M"][..], &["resize", "a.img", "min"], &["map", "a.img", "--", "true"]]
+        {
+            let _ = place.run(command).expect(3).says(device).says("losetup -d");
+        }
+        stdout_of(tool("umount").arg(&folder));
+        place.run(["resize", "a.img", "+64M"]).expect(0);
+        stdout_of(tool("losetup").args(["-d", device]));
+        assert_sound(&image);
+    });
+}
+
+#[test]
+fn privileged_without_the_capability_to_grow_the_tools_are_asked_first() {
+    in_guest("privileged_without_the_capability_to_grow_the_tools_are_asked_first", || {
+        let place = Place::new();
+        let image = disk(&place, &["mkfs.ext4", "-q", "-O", "^metadata_csum"]);
+        let mut features = [0; 4];
+        fs::File::open(&image).unwrap().read_exact_at(&mut features, MIB + 1024 + 0x5c).unwrap();
+        // A feature that nobody knows, and that every kernel may ignore.
+        patch(&image, MIB + 1024 + 0x5c, &(u32::from_le_bytes(features) | 1 << 29).to_le_bytes());
+        let before = sha256(&image);
+        let program = place.command(["resize", "-v", "a.img", "+64M"]);
+        let mut command = tool("setpriv");
+        command.args(["--bounding-set", "-sys_resource", "--inh-caps", "-sys_resource"]);
+        command.arg(program.get_program()).args(program.get_args()).current_dir(place.work());
+        let ended = Ended(command.output().unwrap());
+        let ended = ended.says("nothing was changed");
+        assert!(!ended.stderr().contains("growing"), "{ended:?}");
+        assert_eq!(sha256(&image), before);
+        // The kernel does without the tools.
+        place.run(["resize", "a.img", "+64M"]).expect(0);
+    });
+}
+
+#[test]
+fn privileged_f2fs_grows_without_the_kernel_knowing_it() {
+    in_guest("privileged_f2fs_grows_without_the_kernel_knowing_it", || {
+        assert!(!fs::read_to_string("/proc/filesystems").unwrap().contains("f2fs"));
+        let place = Place::new();
+        let image = disk(&place, &["mkfs.f2fs", "-q"]);
+        place.run(["resize", "a.img", "+64M"]).expect(0);
+        let mut file = fs::File::open(image).unwrap();
+        let found = arm_image_partition::filesystem::probe(&mut file, MIB..192 * MIB).unwrap().unwrap();
+        assert_eq!(found.size, Some(191 * MIB));
     });
 }

@@ -83,8 +83,9 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
         return Ok(());
     }
     tell(on, Event::Stage(Stage::Inspect, "reading the image's table and files"))?;
-    let grown =
-        plan.size.map(|size| resize::grow_table(partial.path(), size, &plan.enter, on)).transpose()?;
+    let mounted = !plan.steps.is_empty();
+    let grow = |size| resize::grow_table(partial.path(), size, mounted, &plan.enter, on);
+    let grown = plan.size.map(grow).transpose()?;
     // By its source's name: that is the one the user knows, and the one that hints at what it is.
     let name = plan.origin.first();
     let image = examine(Path::new(&name), partial.file(), &plan.enter)?;

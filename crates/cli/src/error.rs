@@ -261,6 +261,14 @@ impl Error {
             | Error::ShrinkSystem { .. }
             | Error::NotEnterable { .. } => 6,
             Error::Map(_) | Error::Chroot(_) | Error::Emulate(_) | Error::Guest(_) => 7,
+            // The file system is at fault where its tools refuse it, and this machine where they or the kernel are not able.
+            Error::Grow {
+                cause:
+                    arm_image_partition::Error::Command { .. }
+                    | arm_image_partition::Error::Truncated { .. }
+                    | arm_image_partition::Error::NoFileSystem { .. },
+                ..
+            } => 6,
             Error::Grow { .. } | Error::NoPlace { .. } | Error::Conversation { .. } => 7,
             Error::InGuest { code, .. } => *code,
             Error::Step { .. } | Error::PostProcessor { .. } => 8,
@@ -279,7 +287,7 @@ impl Error {
             Error::Partition { cause, .. } => cause.hint(),
             Error::Grow { cause, .. } | Error::ShrinkSystem { cause, .. } => cause.hint(),
             Error::NotGrowable { .. } => Some(
-                "leave out the size; only ext2, ext3, ext4, btrfs and xfs can grow, and f2fs on the host"
+                "only ext2, ext3, ext4, btrfs and xfs can grow, and f2fs as root; leave the size as it is"
                     .to_owned(),
             ),
             Error::Obstacle { cause, .. } if cause.leaves_a_way() => {

@@ -20,6 +20,7 @@ use rustix::{
 use crate::{
     Enter, Error, Event, OnEvent, build,
     inspect::examine,
+    occupied,
     output::Partial,
     place::{self, Job, JobPart},
     plan::Mapper,
@@ -136,11 +137,11 @@ fn wait(mut child: Child, on: OnEvent<'_>) -> io::Result<ExitStatus> {
     child.wait()
 }
 
-/// Holds the image, so that no two of us change it at once.
+/// Holds the image, so that no two of us change it at once, nor one of us and a mount of somebody else.
 pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let image = crate::open(path)?;
     match image.try_lock() {
-        Ok(()) => Ok(image),
+        Ok(()) => occupied::check(path, &image).map(|()| image),
         Err(TryLockError::WouldBlock) => Err(Error::Plan {
             problem: format!("`{}` is being changed by another arm-image", path.display()),
             hint: "wait for it to end".to_owned(),

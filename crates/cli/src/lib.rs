@@ -39,6 +39,7 @@ mod jobs;
 mod local;
 mod machine;
 mod obtain;
+mod occupied;
 mod output;
 mod place;
 mod plan;

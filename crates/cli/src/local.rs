@@ -202,12 +202,13 @@ fn members(group: Pid) -> io::Result<Vec<OwnedFd>> {
     Ok(members)
 }
 
-/// The group in a `/proc/PID/stat`, see proc_pid_stat(5); none for one of the kernel or of a namespace further out,
-/// which rustix's `getpgid` does not allow for.
+/// The group in a `/proc/PID/stat`, see proc_pid_stat(5). A process of the kernel, or of a namespace further out,
+/// says 0, which rustix's `getpgid` does not allow for; one that is gone meanwhile says -1.
 fn group_in(stat: &str) -> Option<Pid> {
     // A name may hold anything.
     let (_, after_the_name) = stat.rsplit_once(')')?;
-    Pid::from_raw(after_the_name.split_whitespace().nth(2)?.parse().ok()?)
+    let number: i32 = after_the_name.split_whitespace().nth(2)?.parse().ok()?;
+    if number > 0 { Pid::from_raw(number) } else { None }
 }
 
 /// One of its output streams; the pipe is gone after its end.

@@ -180,12 +180,22 @@ fn driver(
 }
 
 const CAP_SYS_ADMIN: u64 = 1 << 21;
+const CAP_SYS_RESOURCE: u64 = 1 << 24;
 
 /// Whether this process has the capability to mount.
 pub(crate) fn may_mount() -> bool {
+    has_capability(CAP_SYS_ADMIN)
+}
+
+/// Whether this process has the capability to grow a mounted file system of the ext family.
+pub(crate) fn may_grow_mounted() -> bool {
+    has_capability(CAP_SYS_RESOURCE)
+}
+
+fn has_capability(capability: u64) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0) & CAP_SYS_ADMIN != 0
+    effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0) & capability != 0
 }
 
 fn privilege() -> Check {

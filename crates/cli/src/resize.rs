@@ -43,7 +43,7 @@ pub fn resize(
     }
     let Some(size) = size else { return shrink(path, enter, scratch, on) };
     if let Some((last, Some(kind))) = last(path, &mut crate::open(path)?)?
-        && place::grows_in_file(enter, &[kind])
+        && place::grows_by_tools(enter, kind)
     {
         // Tools that do not know all of its features are told of before anything is changed, too.
         filesystem::check_tools(path, last.range).map_err(|cause| Error::Partition {
@@ -52,21 +52,44 @@ pub fn resize(
             cause,
         })?;
     }
-    let number = grow_table(path, size, enter, on)?;
-    let image = examine(path, &crate::open(path)?, &Enter::default())?;
-    match place::grow(path, &job(&image, enter, number), enter, scratch, on) {
+    let mut file = crate::open(path)?;
+    let former_length = length(path, &file)?;
+    let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
+    let former = partition::read(&mut file).map_err(failed("read the partition table of"))?;
+    let number = grow_table(path, size, false, enter, on)?;
+    let grown = examine(path, &file, &Enter::default())
+        .and_then(|image| place::grow(path, &job(&image, enter, number), enter, scratch, on));
+    match grown {
         Err(Error::NoPlace { missing, .. }) => {
             let missing = missing.join(", and ");
             let left = format!("the table is grown, the file system of partition {number} is not: {missing}");
             tell(on, Event::Warning(&left))
         }
-        other => other,
+        Err(first) => {
+            let restored = partition::restore(path, former.as_ref(), former_length)
+                .map_err(failed("put back the partition table of"));
+            Err(match restored {
+                Ok(()) => {
+                    // It has failed already: whether the caller wants to go on does not matter any more.
+                    let _ = on(Event::Warning("the table and the length of the image are what they were"));
+                    first
+                }
+                Err(then) => Error::Both { first: Box::new(first), then: Box::new(then) },
+            })
+        }
+        Ok(()) => Ok(()),
     }
 }
 
 /// Grows the image file and its table to `size`, and gives the number of the partition that grew; its file system comes
-/// later, when it is mapped.
-pub(crate) fn grow_table(path: &Path, size: Size, enter: &Enter, on: OnEvent<'_>) -> Result<u32, Error> {
+/// later, when it is mapped. `mounted` tells whether it is mounted in the same go, for the steps of a build.
+pub(crate) fn grow_table(
+    path: &Path,
+    size: Size,
+    mounted: bool,
+    enter: &Enter,
+    on: OnEvent<'_>,
+) -> Result<u32, Error> {
     let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
     let mut file = crate::open(path)?;
     let current = length(path, &file)?;
@@ -77,9 +100,12 @@ pub(crate) fn grow_table(path: &Path, size: Size, enter: &Enter, on: OnEvent<'_>
         hint: "give a size that fits in 64 bits".to_owned(),
     })?;
     if let Some((last, kind)) = last(path, &mut file)? {
-        // The guest has none of the host's tools, and a f2fs grows by its own.
-        let by_tool = kind == Some(Kind::F2fs) && !place::is_host(enter, &["f2fs"]);
-        if !kind.is_some_and(Kind::can_grow) || by_tool {
+        // The guest has none of the host's tools, and a f2fs grows by its own, for which no kernel needs to know it.
+        let known: &[&str] = if mounted { &["f2fs"] } else { &[] };
+        let without_tool = kind == Some(Kind::F2fs) && !place::is_host(enter, known);
+        // Why a layer does not grow is told with the table.
+        let grows = kind.is_some_and(|kind| kind.can_grow() || matches!(kind, Kind::Luks | Kind::Lvm));
+        if !grows || without_tool {
             return Err(Error::NotGrowable { path: path.into(), number: last.number, found: named(kind) });
         }
     }
@@ -93,6 +119,8 @@ pub(crate) fn shrink(path: &Path, enter: &Enter, scratch: &Path, on: OnEvent<'_>
     let failed = |operation| move |cause| Error::Partition { operation, path: path.into(), cause };
     let mut file = crate::open(path)?;
     let before = length(path, &file)?;
+    // A table that could not follow is told of before the file system is changed.
+    partition::check_shrinking(path).map_err(failed("shrink"))?;
     let Some((last, kind)) = last(path, &mut file)? else {
         return Err(failed("shrink")(partition::Error::NoPartitions));
     };
@@ -101,7 +129,9 @@ pub(crate) fn shrink(path: &Path, enter: &Enter, scratch: &Path, on: OnEvent<'_>
     };
     tell(on, Event::Stage(Stage::Resize, &format!("shrinking the {kind} of partition {}", last.number)))?;
     let size = if kind.is_ext() {
+        // What was deleted, or has moved, takes no room in the file.
         filesystem::shrink_unmounted(path, last.range.clone(), MARGIN)
+            .and_then(|size| filesystem::trim_unmounted(path, last.range.clone()).map(|_| size))
             .map_err(|cause| Error::ShrinkSystem { number: last.number, cause })?
     } else {
         let part = JobPart::alone(last.number, last.range.clone(), kind.to_string());

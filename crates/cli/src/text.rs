@@ -24,10 +24,12 @@ impl Inspection {
 
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}, {} table {}", self.path.display(), humane(self.size), self.table, self.disk_id)?;
+        let path = self.path.display();
+        writeln!(f, "{}: {}, {} table {}", shown(&path), humane(self.size), self.table, self.disk_id)?;
         writeln!(f, "  {:>2}  {:>10}  {:>10}  {:<9} {:<12} mount", "nr", "start", "size", "system", "label")?;
         for part in &self.partitions {
-            let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            let text =
+                |text: &Option<String>| text.as_ref().map_or_else(|| "-".to_owned(), |text| shown(text));
             writeln!(
                 f,
                 "  {:>2}  {:>10}  {:>10}  {:<9} {:<12} {}",
@@ -36,20 +38,30 @@ impl fmt::Display for Inspection {
                 humane(part.size),
                 text(&part.filesystem),
                 text(&part.label),
-                part.mount.as_ref().map_or("-".into(), |target| target.to_string_lossy()),
+                part.mount.as_ref().map_or_else(|| "-".to_owned(), |target| shown(&target.display())),
             )?;
         }
         let os = self.os.as_ref().map(|os| os.pretty_name.clone().unwrap_or_else(|| os.id.clone()));
-        writeln!(f, "  os      {}", os.as_deref().unwrap_or("not known"))?;
+        writeln!(f, "  os      {}", os.map_or("not known".to_owned(), |os| shown(&os)))?;
         writeln!(f, "  arch    {}", self.arch.map_or("not known".to_owned(), |arch| arch.to_string()))?;
         write!(f, "  preset  {}", self.preset.map_or("none", |preset| preset.name))?;
         if let Some(obstacle) = &self.obstacle {
             let entered =
                 if obstacle.leaves_a_way() { "needs --mount N=/ and --arch" } else { "not possible" };
-            write!(f, "\n  entry   {entered}: {obstacle}; {}", obstacle.hint())?;
+            write!(f, "\n  entry   {entered}: {}; {}", shown(obstacle), obstacle.hint())?;
         }
         Ok(())
     }
+}
+
+/// Text of an image as it may be shown: what would move the cursor, colour the terminal or turn the line around is spelled out.
+fn shown(text: &(impl fmt::Display + ?Sized)) -> String {
+    let one = |letter: char| match letter {
+        '\'' | '"' | '\\' => letter.to_string(),
+        _ if letter.is_alphanumeric() => letter.to_string(),
+        _ => letter.escape_debug().to_string(),
+    };
+    text.to_string().chars().map(one).collect()
 }
 
 impl Machine {
@@ -214,4 +226,17 @@ pub fn presets_text(as_json: bool) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_spelled_out() {
+        assert_eq!(shown("\u{1b}[31mroot\u{7}\r\n"), "\\u{1b}[31mroot\\u{7}\\r\\n");
+        assert_eq!(shown("\u{9b}2J\u{202e}gpj"), "\\u{9b}2J\\u{202e}gpj");
+        let plain = "Zürich's \"größtes\" C:\\ 树莓派 (bookworm)";
+        assert_eq!(shown(plain), plain);
+    }
 }

@@ -38,7 +38,7 @@ use std::ops::Range;
 
 use boot_record::{BootRecord, EXTENDED};
 pub use error::Error;
-pub use resize::{grow, shrink};
+pub use resize::{check_shrinking, grow, restore, shrink};
 
 /// Where a table can be edited: an image file, a block device, a cursor over bytes.
 pub trait Storage: Read + Write + Seek {}

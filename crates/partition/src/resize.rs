@@ -54,6 +54,41 @@ pub fn shrink(image: &Path, end: u64) -> Result<Partition, Error> {
     numbered(table.as_ref(), number)
 }
 
+/// Whether [`shrink`] could change the table of `image`, as far as that can be known before the file system is smaller; returns
+/// the partition it would change. Nothing is changed.
+///
+/// # Errors
+/// [`Error::NotAFile`], [`Error::NoPartitions`], [`Error::Hybrid`], [`Error::PastEnd`], [`Error::Overlap`] and whatever else is
+/// wrong with the table, and what [`read`] fails with.
+pub fn check_shrinking(image: &Path) -> Result<Partition, Error> {
+    let mut file = open(image)?;
+    let length = length(image, &file)?;
+    let mut table = read(&mut file)?;
+    let last = last_of_whole(table.as_ref(), length)?;
+    // The table checks itself as a whole with each change, and these change nothing.
+    table.set_disk_size(length)?;
+    table.set_end(last.number, last.range.end)?;
+    Ok(last)
+}
+
+/// Gives an image the `table` and the `length` back that it had before [`grow`].
+///
+/// # Errors
+/// [`Error::CutsContent`] where the file system in the last partition has grown already; [`Error::NotAFile`], and what [`read`]
+/// and [`PartitionEditor::write`] fail with. The image is left as it is then.
+pub fn restore(image: &Path, table: &dyn PartitionEditor, length: u64) -> Result<(), Error> {
+    let mut file = open(image)?;
+    let present = self::length(image, &file)?;
+    let last = last_of_whole(table, length)?;
+    if let Some(found) = filesystem::probe(&mut file, last.range.start..present)? {
+        let end = last.range.end;
+        if found.size.is_some_and(|size| size > end - last.range.start) {
+            return Err(Error::CutsContent { number: last.number, end, kind: found.kind });
+        }
+    }
+    commit(image, &mut file, table, present, length)
+}
+
 fn open(image: &Path) -> Result<File, Error> {
     let opened = OpenOptions::new().read(true).write(true).open(image);
     opened.map_err(|source| Error::Open { path: image.to_owned(), source })

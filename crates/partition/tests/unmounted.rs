@@ -101,6 +101,16 @@ fn ext_shrinks_inside_an_image() {
 }
 
 #[test]
+fn an_orphan_file_that_was_moved_is_mended() {
+    let image = Image::empty(64 * MIB);
+    tool("mkfs.ext4", &["-q", "-O", "orphan_file", &image.name()], "");
+    File::options().write(true).open(image.path()).unwrap().set_len(3 << 30).unwrap();
+    grow_unmounted(&image.path(), 0..u64::MAX).unwrap();
+    shrink_unmounted(&image.path(), 0..u64::MAX, 0).unwrap();
+    tool("e2fsck", &["-f", "-n", &image.name()], "");
+}
+
+#[test]
 fn the_margin_is_free_space() {
     let image = image("mkfs.ext4", &["-b", "4096"]);
     let with_margin = shrink_unmounted(&image.path(), START..AFTER, 10 * MIB).unwrap();

@@ -24,7 +24,10 @@ pub use agent::serve_if_guest;
 pub(crate) use choose::{Place, choose};
 pub(crate) use host::with_devices;
 
-use crate::{Enter, Error, Event, Isolation, Mapper, MountPoint, OnEvent, Part, Stage, build::tell};
+use crate::{
+    Enter, Error, Event, Isolation, Mapper, MountPoint, OnEvent, Part, Stage, build::tell,
+    machine::may_grow_mounted,
+};
 
 /// What the privileged half needs to know, wherever it runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -200,7 +203,10 @@ pub(crate) fn grow(
         }
         return Ok(());
     }
-    let (place, why) = choose(enter, &job.kinds(), None)?;
+    // A f2fs is not mounted for it: its own tool grows it on its device.
+    let kinds: Vec<_> =
+        job.kinds().into_iter().filter(|kind| Kind::named(kind) != Some(Kind::F2fs)).collect();
+    let (place, why) = choose(enter, &kinds, None)?;
     tell(on, Event::Stage(Stage::Resize, &format!("growing the file system {why}")))?;
     match place {
         Place::Guest => guest::grow_only(path, job, enter, scratch, on),
@@ -230,6 +236,13 @@ pub(crate) fn grows_in_file(enter: &Enter, kinds: &[Kind]) -> bool {
     let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     enter.isolation == Isolation::Auto && kinds.iter().all(|kind| kind.is_ext()) && !is_host(enter, &names)
+}
+
+/// Whether growing a file system of this kind ends with its own tools: in the file, or as this kernel refuses it to a process
+/// without the capability.
+pub(crate) fn grows_by_tools(enter: &Enter, kind: Kind) -> bool {
+    let refused = kind.is_ext() && !may_grow_mounted() && is_host(enter, &[&kind.to_string()]);
+    refused || grows_in_file(enter, &[kind])
 }
 
 /// Whether file systems of `kinds` are mounted by this kernel.

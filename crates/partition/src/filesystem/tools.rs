@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
@@ -85,6 +86,8 @@ impl Target {
             command.args(arguments).arg(format!("{STDIN}{offset}")).args(&last);
             // The texts are searched for words, and shown to people who look for them.
             command.env("LC_ALL", "C").stdin(self.file.try_clone()?);
+            // An interrupt from the terminal is for the caller, who waits: half a resize is a broken file system.
+            command.process_group(0);
             if self.is_plain {
                 guard::keep_lengths(&mut command)?;
             }
@@ -141,5 +144,20 @@ impl Finished {
     /// For tools with no exit codes but success and failure.
     pub(super) fn success(self) -> Result<(), Error> {
         if self.status().success() { Ok(()) } else { Err(self.failed(String::new())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_does_not_get_the_interrupts_of_the_terminal() {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        let target = Target::open(image.path(), 0..0, false).unwrap();
+        // "number (name) state parent group", of head itself.
+        let stat = target.run("head", &["-q", "-n1", "/proc/self/stat"], None).unwrap().stdout();
+        let numbers: Vec<&str> = stat.split_whitespace().collect();
+        assert_eq!((numbers[1], numbers[4]), ("(head)", numbers[0]), "{stat}");
     }
 }
