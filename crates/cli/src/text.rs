@@ -28,8 +28,7 @@ impl fmt::Display for Inspection {
         writeln!(f, "{}: {}, {} table {}", shown(&path), humane(self.size), self.table, self.disk_id)?;
         writeln!(f, "  {:>2}  {:>10}  {:>10}  {:<9} {:<12} mount", "nr", "start", "size", "system", "label")?;
         for part in &self.partitions {
-            let text =
-                |text: &Option<String>| text.as_ref().map_or_else(|| "-".to_owned(), |text| shown(text));
+            let text = |text: &Option<String>| text.as_ref().map_or_else(|| "-".to_owned(), shown);
             writeln!(
                 f,
                 "  {:>2}  {:>10}  {:>10}  {:<9} {:<12} {}",

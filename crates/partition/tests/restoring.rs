@@ -1,5 +1,4 @@
 //! What is looked at before a file system shrinks, and what is undone where one does not grow.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod common;

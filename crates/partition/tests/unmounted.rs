@@ -102,11 +102,11 @@ fn ext_shrinks_inside_an_image() {
 
 #[test]
 fn an_orphan_file_that_was_moved_is_mended() {
-    let image = Image::empty(64 * MIB);
+    let image = Image::empty(200 * MIB);
     tool("mkfs.ext4", &["-q", "-O", "orphan_file", &image.name()], "");
-    File::options().write(true).open(image.path()).unwrap().set_len(3 << 30).unwrap();
+    File::options().write(true).open(image.path()).unwrap().set_len(3272 * MIB).unwrap();
     grow_unmounted(&image.path(), 0..u64::MAX).unwrap();
-    shrink_unmounted(&image.path(), 0..u64::MAX, 0).unwrap();
+    shrink_unmounted(&image.path(), 0..u64::MAX, 64 * MIB).unwrap();
     tool("e2fsck", &["-f", "-n", &image.name()], "");
 }
 

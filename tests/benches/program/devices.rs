@@ -65,7 +65,7 @@ pub(crate) fn inside() {
     let theirs =
         |script: &str| -> Samples { (0..ROUNDS).map(|_| seconds(|| shell(&image, script))).collect() };
     let kpartx = "set -e
-        kpartx -as $IMAGE > /dev/null; device=$(losetup -j $IMAGE | cut -d: -f1); name=${device#/dev/}
+        name=$(kpartx -avs $IMAGE | sed -n 's/^add map \\(.*\\)p1 .*/\\1/p')
         mount /dev/mapper/${name}p2 mnt; mount /dev/mapper/${name}p1 mnt/boot
         umount mnt/boot mnt; kpartx -d $IMAGE > /dev/null";
     let losetup = "set -e
@@ -118,7 +118,7 @@ fn make(image: &Path) {
         image,
         "set -e
         printf '8192,131072,c\n139264,,83\n' | sfdisk -q $IMAGE
-        mkfs.vfat --offset 8192 $IMAGE 65536 > /dev/null
+        mkfs.vfat -F 16 --offset 8192 $IMAGE 65536 > /dev/null
         mkfs.ext4 -q -E offset=71303168 $IMAGE 454656k
         mkdir mnt; mount -o loop,offset=71303168 $IMAGE mnt; mkdir mnt/boot; umount mnt",
     );

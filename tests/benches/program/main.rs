@@ -1,6 +1,6 @@
 //! The whole program beside the usual tools, in interleaved rounds: see scripts/bench.
 //!
-//! `cargo bench -p arm-image-tests --bench program -- FOLDER [ROUNDS]`, where FOLDER holds `disk.img`, `multi.xz` and `single.xz` as
+//! `cargo bench -p arm-image-tests --bench program -- FOLDER [ROUNDS [ROWS]]`, where FOLDER holds `disk.img`, `multi.xz` and `single.xz` as
 //! the bench of arm-image-decompress makes them. Prints tables in Markdown.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for developers")]
@@ -105,20 +105,24 @@ fn main() {
         ["--measure", command] => measure(command),
         ["--serve", file] => serve(file.as_ref()),
         ["--exact", devices::NAME, ..] => devices::inside(),
-        [folder] => tables(folder.as_ref(), 5),
-        [folder, rounds] => tables(folder.as_ref(), rounds.parse().unwrap()),
+        [folder] => tables(folder.as_ref(), 5, ""),
+        [folder, rounds] => tables(folder.as_ref(), rounds.parse().unwrap(), ""),
+        [folder, rounds, wanted] => tables(folder.as_ref(), rounds.parse().unwrap(), wanted),
         _ => println!("passed over: a folder with images is needed, see scripts/bench"),
     }
 }
 
-fn tables(folder: &Path, rounds: usize) {
+/// Only the rows whose names contain `wanted`.
+fn tables(folder: &Path, rounds: usize, wanted: &str) {
     let folder = folder.canonicalize().unwrap();
     println!("| work | program | s | peak MiB | x |\n| --- | --- | --- | --- | --- |");
-    for row in &ROWS {
+    for row in ROWS.iter().filter(|row| row.what.contains(wanted)) {
         compare(row, &folder, rounds);
     }
-    start(rounds);
-    devices::compare(rounds);
+    if "devices".contains(wanted) {
+        start(rounds);
+        devices::compare(rounds);
+    }
 }
 
 /// Both sides of a row, in turn.
