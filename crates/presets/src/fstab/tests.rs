@@ -90,7 +90,7 @@ fn what_is_not_mounted_at_start_is_left_out() {
                 tmpfs /tmp tmpfs defaults 0 0\n\
                 broken\n";
     let candidates: Vec<_> = (1..=8).map(numbered).collect();
-    assert_eq!(plain(text, &candidates), [(3, "/".into()), (7, "/efi".into())]);
+    assert_eq!(plain(text, &candidates), [(3, "/".into()), (5, "/home".into()), (7, "/efi".into())]);
 }
 
 #[test]
