@@ -185,6 +185,10 @@ pub fn copy_to(from: &Path, output: &Path, owner: Option<(u32, u32)>, on: OnEven
 ///
 /// Where the folder cannot be read.
 pub fn cache_list(folder: &Path) -> Result<String, Error> {
+    if !folder.exists() {
+        // Who only looks makes nothing.
+        return Ok(String::new());
+    }
     Ok(lines(&Cache::open(folder)?.entries()?))
 }
 
@@ -194,6 +198,9 @@ pub fn cache_list(folder: &Path) -> Result<String, Error> {
 ///
 /// Where the folder cannot be read, or a file of it not be deleted.
 pub fn cache_clean(folder: &Path, days: Option<u32>) -> Result<String, Error> {
+    if !folder.exists() {
+        return Ok(String::new());
+    }
     let older_than = days.map(|days| Duration::from_secs(u64::from(days) * DAY));
     Ok(lines(&Cache::open(folder)?.clean(older_than)?))
 }
