@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what tests share")]
 
 pub mod image;
+pub mod kernel;
 mod running;
 mod server;
 mod terminal;

@@ -7,60 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_size, facts, fat_file};
-use arm_image_tests::program::{Place, names_in, sha256, stdout_of, tool, wait_for};
+use arm_image_tests::program::kernel::{BINFMT, Kernel, mount_binfmt};
+use arm_image_tests::program::{Place, names_in, sha256, wait_for};
 use arm_image_tests::{images, in_guest};
 use nix::kmod::{DeleteModuleFlags, delete_module};
-use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 
 const MIB: u64 = 1 << 20;
-const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
 /// Runs `body` with an image in a guest; the image is made before, as there is no network inside.
 fn with_image(name: &str, make: fn() -> PathBuf, body: impl FnOnce(&Path)) {
     let image = make();
     in_guest(name, || body(&image));
-}
-
-/// What a run could leave in a kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Kernel {
-    dm: String,
-    loops: String,
-    mounts: String,
-    handlers: Vec<String>,
-    processes: Vec<String>,
-}
-
-impl Kernel {
-    fn look() -> Self {
-        Kernel {
-            dm: stdout_of(tool("dmsetup").arg("ls")),
-            loops: stdout_of(tool("losetup").arg("-a")),
-            mounts: fs::read_to_string("/proc/self/mountinfo").unwrap(),
-            handlers: names_in(BINFMT.as_ref()),
-            processes: processes(),
-        }
-    }
-}
-
-/// The processes that run a program: the kernel's own come and go.
-fn processes() -> Vec<String> {
-    let mut found = Vec::new();
-    for number in names_in("/proc".as_ref()) {
-        let command = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
-        if number.parse::<u32>().is_ok() && !command.is_empty() {
-            found.push(format!("{number} {}", String::from_utf8_lossy(&command).replace('\0', " ")));
-        }
-    }
-    found
-}
-
-fn mount_binfmt() {
-    if !Path::new(BINFMT).join("register").exists() {
-        let flags = MsFlags::empty();
-        mount(Some("binfmt_misc"), BINFMT, Some("binfmt_misc"), flags, None::<&str>).unwrap();
-    }
 }
 
 /// A build on this kernel of `o.img` with these further arguments.

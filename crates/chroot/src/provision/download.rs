@@ -89,7 +89,8 @@ fn clear(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes a new file of mode `mode`, less the umask, and none at all if it cannot be filled.
+/// Makes a new file of mode `mode`, less the umask, and none at all if it cannot be filled: what was there before stays
+/// until all of the new one is.
 fn file(
     from: &Path,
     to: &Path,
@@ -97,18 +98,23 @@ fn file(
     root: &mut dyn ChrootRunner,
     tick: OutputTick<'_>,
 ) -> Result<(), Error> {
-    clear(to)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(to).map_err(unwritable(to))?;
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    // That of a killed run.
+    clear(partial)?;
+    let file =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(partial).map_err(unwritable(to))?;
     let mut content = Ticking { file, tick, cancelled: false, failed: None };
     let read = root.read(from, &mut content);
     let outcome = match (content.cancelled, content.failed) {
         (true, _) => Err(Error::Cancelled),
         (_, Some(source)) => Err(unwritable(to)(source)),
-        _ => read,
+        _ => read.and_then(|()| fs::rename(partial, to).map_err(unwritable(to))),
     };
     if outcome.is_err() {
         // The first failure is the one to tell.
-        let _ = fs::remove_file(to);
+        let _ = fs::remove_file(partial);
     }
     outcome
 }
