@@ -5,21 +5,19 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus},
+    process::{Command, ExitStatus},
     time::Duration,
 };
 
 use arm_image_decompress::Unpacker;
 use arm_image_fetch::{Cache, CacheEntry};
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     Enter, Error, Event, OnEvent, build,
     inspect::examine,
+    keeper::Kept,
     occupied,
     output::Partial,
     place::{self, Job, JobPart},
@@ -115,26 +113,24 @@ pub fn map(
     };
     place::with_devices(&image, &parts, mapper, |mapped| {
         let devices = parts.iter().zip(mapped.paths());
-        let child = Command::new(program)
-            .args(arguments)
-            .envs(devices.map(|(part, device)| (format!("PART{}", part.number), device)))
-            .spawn();
+        let mut command = Command::new(program);
+        command.args(arguments).envs(devices.map(|(part, device)| (format!("PART{}", part.number), device)));
         let failed = |cause| Error::File { operation: "run", path: program.into(), cause };
-        wait(child.map_err(failed)?, on).map_err(failed)
+        // In this process's group: a terminal's keys are for it.
+        wait(Kept::start(&mut command, false).map_err(failed)?, on).map_err(failed)
     })
 }
 
-/// Waits for `child`; passes the wish to stop on to it, and waits for what it makes of that.
-fn wait(mut child: Child, on: OnEvent<'_>) -> io::Result<ExitStatus> {
-    let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+/// Waits for a program; passes the wish to stop on to it, and waits for what it makes of that.
+fn wait(mut kept: Kept, on: OnEvent<'_>) -> io::Result<ExitStatus> {
     let mut asked = false;
-    while poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&LOOK_UP))? == 0 {
+    while poll(&mut [PollFd::new(&kept, PollFlags::IN)], Some(&LOOK_UP))? == 0 {
         if on(Event::Waiting).is_break() && !asked {
             asked = true;
-            pidfd_send_signal(&process, Signal::TERM)?;
+            kept.ask_to_end()?;
         }
     }
-    child.wait()
+    kept.end()
 }
 
 /// Holds the image, so that no two of us change it at once, nor one of us and a mount of somebody else.

@@ -36,6 +36,7 @@ mod error;
 mod event;
 mod inspect;
 mod jobs;
+mod keeper;
 mod local;
 mod machine;
 mod obtain;

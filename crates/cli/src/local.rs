@@ -7,19 +7,16 @@ use std::{
     ops::ControlFlow,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{fs::OpenOptionsExt, process::CommandExt},
+        unix::fs::OpenOptionsExt,
     },
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use arm_image_chroot::{ChrootRunner, Error, Output, OutputTick, Provisioner, Script, Scripts};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{plan::Local, sweep::Scratch};
+use crate::{keeper::Kept, plan::Local, sweep::Scratch};
 
 /// By what scripts find the image.
 const MOUNT_PATH: &str = "ARM_IMAGE_MOUNT_PATH";
@@ -68,10 +65,10 @@ impl Running {
         let [program, arguments @ ..] = argv.as_slice() else { return Ok(()) };
         let mut command = Command::new(program);
         command.args(arguments).envs(self.local.env.iter().cloned()).env(MOUNT_PATH, mount);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = Group { leader: command.spawn().map_err(failed("start a process"))?, ended: false };
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let kept = Kept::start(&mut command, true).map_err(failed("start a process"))?;
         let mut tail = VecDeque::new();
-        let status = child.watch(&mut |output| {
+        let status = watch(kept, &mut |output| {
             if let Output::Stderr(line) = output {
                 tail.truncate(TAIL - 1);
                 tail.push_front(String::from_utf8_lossy(line).into_owned());
@@ -111,104 +108,43 @@ impl Running {
     }
 }
 
-/// A process that leads a group, which is killed with it.
-struct Group {
-    leader: Child,
-    ended: bool,
-}
-
-impl Group {
-    /// Hands its output on until it has ended; `None` where the tick wanted no more of it.
-    fn watch(&mut self, tick: OutputTick<'_>) -> io::Result<Option<ExitStatus>> {
-        let process = pidfd_open(Pid::from_child(&self.leader), PidfdFlags::empty())?;
-        let mut streams = [
-            Stream { stdout: true, pipe: self.leader.stdout.take().map(Into::into), line: Vec::new() },
-            Stream { stdout: false, pipe: self.leader.stderr.take().map(Into::into), line: Vec::new() },
-        ];
-        for pipe in streams.iter().filter_map(|stream| stream.pipe.as_ref()) {
-            rustix::io::ioctl_fionbio(pipe, true)?;
+/// Hands the output of a program on until it has ended, and what it has started with it; `None` where the tick wanted no
+/// more of it.
+fn watch(mut kept: Kept, tick: OutputTick<'_>) -> io::Result<Option<ExitStatus>> {
+    let [stdout, stderr] = kept.pipes();
+    let mut streams =
+        [(true, stdout), (false, stderr)].map(|(stdout, pipe)| Stream { stdout, pipe, line: Vec::new() });
+    for pipe in streams.iter().filter_map(|stream| stream.pipe.as_ref()) {
+        rustix::io::ioctl_fionbio(pipe, true)?;
+    }
+    loop {
+        let open = streams.iter().filter_map(|stream| stream.pipe.as_ref());
+        let all = open.map(AsFd::as_fd).chain([kept.as_fd()]);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut fds, Some(&LOOK_UP)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
-        loop {
-            let open = streams.iter().filter_map(|stream| stream.pipe.as_ref());
-            let all = open.map(AsFd::as_fd).chain([process.as_fd()]);
-            let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-            match poll(&mut fds, Some(&LOOK_UP)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let ended = fds.last().is_some_and(|process| !process.revents().is_empty());
-            drop(fds);
-            if tick(Output::Waiting).is_break() {
+        let ended = fds.last().is_some_and(|process| !process.revents().is_empty());
+        drop(fds);
+        if tick(Output::Waiting).is_break() {
+            return Ok(None);
+        }
+        for stream in &mut streams {
+            if stream.drain(if ended { LAST_READS } else { 1 }, tick)?.is_break() {
                 return Ok(None);
             }
+        }
+        // Somebody out of reach may hold the pipes for ever.
+        if ended {
             for stream in &mut streams {
-                if stream.drain(if ended { LAST_READS } else { 1 }, tick)?.is_break() {
+                if stream.finish(tick).is_break() {
                     return Ok(None);
                 }
             }
-            // What it left running may hold the pipes for ever.
-            if ended {
-                for stream in &mut streams {
-                    if stream.finish(tick).is_break() {
-                        return Ok(None);
-                    }
-                }
-                return self.end().map(Some);
-            }
+            return kept.end().map(Some);
         }
     }
-
-    /// Kills what is left of the group, and waits until it is gone and holds nothing of the image any more.
-    /// Its number is free for others only once its leader has been waited for.
-    fn end(&mut self) -> io::Result<ExitStatus> {
-        if !std::mem::replace(&mut self.ended, true) {
-            let group = Pid::from_child(&self.leader);
-            // All of it may have ended.
-            let _ = kill_process_group(group, Signal::KILL);
-            // A signal is only noted at first. None of those that have one to die of starts another process.
-            for member in members(group)? {
-                // One that ran as another user may not be ours to kill, and would be waited for in vain.
-                if pidfd_send_signal(&member, Signal::KILL).is_ok() {
-                    let mut fds = [PollFd::new(&member, PollFlags::IN)];
-                    rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
-                }
-            }
-        }
-        self.leader.wait()
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Nobody is left to hear of it.
-        let _ = self.end();
-    }
-}
-
-/// The processes of a group, those that have ended but not been waited for among them.
-fn members(group: Pid) -> io::Result<Vec<OwnedFd>> {
-    let mut members = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let folder = entry?.path();
-        let number = folder.file_name().and_then(|name| name.to_str()?.parse().ok());
-        let Some(process) = number.and_then(Pid::from_raw) else { continue };
-        // Opened first: should the number go to another process in between, what is open is the one that ended.
-        let Ok(open) = pidfd_open(process, PidfdFlags::empty()) else { continue };
-        let Ok(stat) = fs::read(folder.join("stat")) else { continue };
-        if group_in(&String::from_utf8_lossy(&stat)) == Some(group) {
-            members.push(open);
-        }
-    }
-    Ok(members)
-}
-
-/// The group in a `/proc/PID/stat`, see proc_pid_stat(5). A process of the kernel, or of a namespace further out,
-/// says 0, which rustix's `getpgid` does not allow for; one that is gone meanwhile says -1.
-fn group_in(stat: &str) -> Option<Pid> {
-    // A name may hold anything.
-    let (_, after_the_name) = stat.rsplit_once(')')?;
-    let number: i32 = after_the_name.split_whitespace().nth(2)?.parse().ok()?;
-    if number > 0 { Pid::from_raw(number) } else { None }
 }
 
 /// One of its output streams; the pipe is gone after its end.

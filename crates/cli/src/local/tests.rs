@@ -125,15 +125,6 @@ fn a_break_ends_all_of_it() {
     assert_eq!(lines, 1);
 }
 
-#[test]
-fn the_group_of_a_process_is_read_past_any_name() {
-    let group = |stat| group_in(stat).map(Pid::as_raw_pid);
-    assert_eq!(group("17 (a) S 1 2 (b) S 1 15 15 0 -1"), Some(15));
-    assert_eq!(group("2 (kthreadd) S 0 0 0 0 -1"), None);
-    assert_eq!(group("17 (sleep) X 0 -1 -1 0 -1"), None);
-    assert_eq!(group(""), None);
-}
-
 /// Whether a process has ended: what is left of it belongs to whoever adopts orphans here.
 fn is_gone(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

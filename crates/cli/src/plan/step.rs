@@ -111,8 +111,7 @@ impl Work {
 /// `--connection chroot --inventory "$ARM_IMAGE_MOUNT_PATH,"`. In a guest kernel the image is out of their reach, and
 /// the variable names a path below `/dev/null`, where nothing can be.
 ///
-/// A script that is ended, as when its time is over, takes with it what it has started, but for what has left its
-/// process group. They are processes of this machine like any other: SIGKILL of this process does not end them.
+/// What a script has started ends with it, and so does all of that with this process, even by SIGKILL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
     /// The scripts; without a `#!` line they are run by `/bin/sh`, and inline ones by `/bin/sh -e`.

@@ -1,0 +1,269 @@
+//! A process between this one and a program of the machine's, which ends all that the program has started.
+//!
+//! Programs of the image end with their namespace. Those of the machine share this process's namespaces: what they leave
+//! running would hold the mounted image, also after a SIGKILL of this process, and what leaves their process group would
+//! be found by nobody. The keeper inherits all of it, whoever its parent was, and outlives this process by a moment.
+
+use std::{
+    ffi::c_int,
+    io,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+        unix::process::CommandExt,
+    },
+    process::{Child, Command, ExitStatus},
+};
+
+use rustix::{
+    pipe::{PipeFlags, pipe_with},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+/// Said to the keeper: the program is to end by itself.
+const ASK: u8 = b'T';
+
+/// A program, and the keeper that ends with all that the program has started.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    keeper: Child,
+    process: OwnedFd,
+    /// What it is told by; that nobody holds it any more means that everything is to end. Gone once it has been.
+    lifeline: Option<OwnedFd>,
+}
+
+impl Kept {
+    /// Starts `command`; in a process group of its `own`, or in this process's, as a terminal's programs are.
+    #[expect(unsafe_code, reason = "the keeper is what runs between fork and exec")]
+    pub(crate) fn start(command: &mut Command, own: bool) -> io::Result<Kept> {
+        let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+        let lifeline = theirs.as_raw_fd();
+        // SAFETY: `split` only makes system calls. The descriptor is open until the program has been started.
+        unsafe { command.pre_exec(move || split(lifeline, own)) };
+        let mut keeper = command.spawn()?;
+        match pidfd_open(Pid::from_child(&keeper), PidfdFlags::empty()) {
+            Ok(process) => Ok(Kept { keeper, process, lifeline: Some(ours) }),
+            Err(error) => {
+                drop(ours);
+                keeper.wait()?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The pipes that were asked for.
+    pub(crate) fn pipes(&mut self) -> [Option<OwnedFd>; 2] {
+        [self.keeper.stdout.take().map(Into::into), self.keeper.stderr.take().map(Into::into)]
+    }
+
+    /// Asks the program to end, by SIGTERM.
+    pub(crate) fn ask_to_end(&self) -> io::Result<()> {
+        match &self.lifeline {
+            Some(lifeline) => match rustix::io::write(lifeline, &[ASK]) {
+                // It has ended already.
+                Err(rustix::io::Errno::PIPE) => Ok(()),
+                written => written.map(drop).map_err(Into::into),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// Kills what still runs, waits until all of it is gone, and gives the program's status.
+    pub(crate) fn end(&mut self) -> io::Result<ExitStatus> {
+        self.lifeline = None;
+        self.keeper.wait()
+    }
+}
+
+/// Readable once everything has ended.
+impl AsFd for Kept {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.process.as_fd()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Nobody is left to hear of it.
+        let _ = self.end();
+    }
+}
+
+/// Splits the calling process in two: the keeper, which never returns, and the process that will become the program.
+///
+/// # Safety
+///
+/// To be called between `fork` and `execve` only. It makes system calls and nothing else.
+#[expect(unsafe_code, reason = "system calls between fork and exec")]
+unsafe fn split(lifeline: RawFd, own: bool) -> io::Result<()> {
+    // SAFETY: plain system calls.
+    unsafe {
+        // A keeper that held the caller's files open would deadlock it: ask now whether it can close them (Linux 5.9).
+        check(libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0))?;
+        check(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).into())?;
+        if own {
+            check(libc::setpgid(0, 0).into())?;
+        }
+        let keeper = libc::getpid();
+        // Not libc's fork: it takes locks that another thread of the parent may have held.
+        match check(libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0))? {
+            0 => {
+                check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL).into())?;
+                if libc::syscall(libc::SYS_getppid) != libc::c_long::from(keeper) {
+                    // The keeper was killed before the line above.
+                    libc::_exit(1);
+                }
+                Ok(())
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "a process's number is an int")]
+            program => keep(lifeline, keeper, program as libc::pid_t),
+        }
+    }
+}
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The keeper's whole life: until `program` ends, or nobody holds the other end of `lifeline` any more.
+///
+/// # Safety
+///
+/// Closes every other file of the process, which nothing else may be run in afterwards.
+#[expect(unsafe_code, reason = "system calls in a forked process")]
+unsafe fn keep(lifeline: RawFd, keeper: libc::pid_t, program: libc::pid_t) -> ! {
+    // SAFETY: plain system calls on descriptors and on memory of this frame.
+    unsafe {
+        // So that `killall PROGRAM` leaves the keeper alive to do its work, and so do a terminal's keys.
+        libc::prctl(libc::PR_SET_NAME, c"program-keeper".as_ptr());
+        for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP, libc::SIGTSTP] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        let number = lifeline.unsigned_abs();
+        if number > 0 {
+            libc::syscall(libc::SYS_close_range, 0, number - 1, 0);
+        }
+        libc::syscall(libc::SYS_close_range, number + 1, u32::MAX, 0);
+        #[expect(clippy::cast_possible_truncation, reason = "a file descriptor is an int")]
+        let process = libc::syscall(libc::SYS_pidfd_open, program, 0) as c_int;
+        loop {
+            let mut ends = [
+                libc::pollfd { fd: lifeline, events: libc::POLLIN, revents: 0 },
+                libc::pollfd { fd: process, events: libc::POLLIN, revents: 0 },
+            ];
+            if libc::poll(ends.as_mut_ptr(), 2, -1) < 0 {
+                continue;
+            }
+            let mut word = 0_u8;
+            if ends[1].revents != 0 || libc::read(lifeline, (&raw mut word).cast(), 1) != 1 {
+                break;
+            }
+            libc::kill(program, libc::SIGTERM);
+        }
+        // Unless it has ended by itself, it is killed with the others.
+        let mut status: c_int = libc::SIGKILL;
+        loop {
+            let killed = kill_children(keeper);
+            let mut ended: c_int = 0;
+            // Children of what ends become the keeper's own, and are found the next time round.
+            let options = if killed { 0 } else { libc::WNOHANG };
+            let process = libc::waitpid(-1, &mut ended, options);
+            if process == program {
+                status = ended;
+            }
+            if process <= 0 && !killed {
+                break;
+            }
+        }
+        if libc::WIFEXITED(status) {
+            libc::_exit(libc::WEXITSTATUS(status));
+        }
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::setrlimit(libc::RLIMIT_CORE, &none);
+        libc::signal(libc::WTERMSIG(status), libc::SIG_DFL);
+        libc::kill(keeper, libc::WTERMSIG(status));
+        libc::_exit(128 + libc::WTERMSIG(status))
+    }
+}
+
+/// Kills every child of `parent`, and tells whether there was one: those that ended and have not been waited for are
+/// some; those of another user, who may not be killed and would be waited for in vain, are not.
+///
+/// # Safety
+///
+/// None but that of system calls; nothing is allocated.
+#[expect(unsafe_code, reason = "system calls in a forked process")]
+unsafe fn kill_children(parent: libc::pid_t) -> bool {
+    // Aligned as the kernel writes `struct linux_dirent64`.
+    let mut entries = [0_u64; 512];
+    let mut killed = false;
+    // SAFETY: the kernel writes no more than the sizes given.
+    unsafe {
+        let proc = libc::open(c"/proc".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+        if proc < 0 {
+            return false;
+        }
+        loop {
+            let length =
+                libc::syscall(libc::SYS_getdents64, proc, entries.as_mut_ptr(), size_of_val(&entries));
+            let Some(length) = usize::try_from(length).ok().filter(|&length| length > 0) else { break };
+            let bytes: &[u8] = std::slice::from_raw_parts(entries.as_ptr().cast(), length);
+            let mut rest = bytes;
+            // An inode and an offset of 8 bytes each, the record's length of 2, a type of 1, and the name.
+            while let Some((&[low, high], name)) =
+                rest.get(16..).and_then(|rest| rest.split_first_chunk::<2>())
+            {
+                if let Some(process) = name.get(1..).and_then(number)
+                    && parent_of(proc, process) == Some(parent)
+                {
+                    killed |= libc::kill(process, libc::SIGKILL) == 0;
+                }
+                rest = rest.get(usize::from(u16::from_le_bytes([low, high])).max(1)..).unwrap_or_default();
+            }
+        }
+        libc::close(proc);
+    }
+    killed
+}
+
+/// The number that `text` is up to its NUL.
+fn number(text: &[u8]) -> Option<libc::pid_t> {
+    let length = text.iter().position(|&byte| byte == 0)?;
+    str::from_utf8(text.get(..length)?).ok()?.parse().ok()
+}
+
+/// The parent of `process` by its `stat` below `proc`, a descriptor of that folder.
+///
+/// # Safety
+///
+/// None but that of system calls; nothing is allocated.
+#[expect(unsafe_code, reason = "system calls in a forked process")]
+unsafe fn parent_of(proc: c_int, process: libc::pid_t) -> Option<libc::pid_t> {
+    let mut path = [0_u8; 24];
+    let mut place = io::Cursor::new(path.as_mut_slice());
+    io::Write::write_fmt(&mut place, format_args!("{process}/stat")).ok()?;
+    // A name has 64 bytes at most, and the parent comes right behind it.
+    let mut text = [0_u8; 256];
+    // SAFETY: the path ends with a NUL, as it is longer than any number, and the kernel writes no more than the size given.
+    let length = unsafe {
+        let file = libc::openat(proc, path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if file < 0 {
+            return None;
+        }
+        let length = libc::read(file, text.as_mut_ptr().cast(), text.len());
+        libc::close(file);
+        usize::try_from(length).ok()?
+    };
+    parent_in(text.get(..length)?)
+}
+
+/// The fourth field of a `/proc/PID/stat`, see proc_pid_stat(5).
+fn parent_in(stat: &[u8]) -> Option<libc::pid_t> {
+    // A name may hold anything.
+    let after_the_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
+    let mut fields = stat.get(after_the_name..)?.split(|byte| byte.is_ascii_whitespace());
+    str::from_utf8(fields.nth(2)?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+#[path = "keeper/tests.rs"]
+mod tests;

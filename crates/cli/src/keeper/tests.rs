@@ -1,0 +1,86 @@
+use std::{fs, os::unix::process::ExitStatusExt, path::Path, process::Stdio};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::*;
+
+fn shell(script: &str, folder: &Path) -> Kept {
+    let mut command = Command::new("/bin/sh");
+    Kept::start(command.args(["-c", script]).current_dir(folder).stdin(Stdio::null()), true).unwrap()
+}
+
+/// Waits until it has ended by itself.
+fn wait(kept: &mut Kept) -> ExitStatus {
+    poll(&mut [PollFd::new(kept, PollFlags::IN)], None).unwrap();
+    kept.end().unwrap()
+}
+
+/// The processes whose numbers the script has written, that are still there.
+fn alive(folder: &Path) -> Vec<String> {
+    let pids = fs::read_to_string(folder.join("pids")).unwrap();
+    let all: Vec<_> = pids.lines().collect();
+    assert!(!all.is_empty());
+    let there = all.into_iter().filter(|pid| Path::new("/proc").join(pid).exists());
+    there.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_programs_own_end_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(wait(&mut shell("exit 7", folder.path())).code(), Some(7));
+    assert_eq!(wait(&mut shell("true", folder.path())).code(), Some(0));
+    for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGSEGV] {
+        let status = wait(&mut shell(&format!("kill -{signal} $$"), folder.path()));
+        assert_eq!(status.signal(), Some(signal));
+    }
+    let missing = Kept::start(&mut Command::new("/nowhere/program"), true).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+}
+
+/// Starts processes in the group and out of it, with a parent and without.
+const MANY: &str = "sleep 600 & echo $! >> pids
+    setsid sh -c 'echo $$ >> pids; sleep 600 & echo $! >> pids; wait' &
+    (setsid sh -c 'echo $$ >> pids; trap \"\" TERM HUP; exec sleep 600' &)
+    while [ $(wc -l < pids) -lt 4 ]; do :; done";
+
+#[test]
+fn what_a_program_leaves_running_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(wait(&mut shell(MANY, folder.path())).code(), Some(0));
+    assert_eq!(alive(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn all_of_it_ends_when_it_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = shell(&format!("{MANY}; : > begun; sleep 600"), folder.path());
+    while !folder.path().join("begun").exists() {
+        std::thread::yield_now();
+    }
+    assert_eq!(alive(folder.path()).len(), 4);
+    drop(kept);
+    assert_eq!(alive(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_can_be_asked_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = shell("trap 'exit 5' TERM; : > begun; while :; do sleep 0.01; done", folder.path());
+    while !folder.path().join("begun").exists() {
+        std::thread::yield_now();
+    }
+    kept.ask_to_end().unwrap();
+    assert_eq!(wait(&mut kept).code(), Some(5));
+    kept.ask_to_end().unwrap();
+}
+
+#[test]
+fn the_parent_of_a_process_is_read_past_any_name() {
+    assert_eq!(parent_in(b"17 (a) S 1 2 (b) S 15 1 1 0 -1"), Some(15));
+    assert_eq!(parent_in(b"2 (kthreadd) S 0 0 0 0 -1"), Some(0));
+    assert_eq!(parent_in(b"17 (sleep"), None);
+    assert_eq!(parent_in(b""), None);
+    assert_eq!(number(b"123\0rest"), Some(123));
+    assert_eq!(number(b"self\0"), None);
+    assert_eq!(number(b"12"), None);
+}
