@@ -142,7 +142,16 @@ impl Place {
 
     /// The program with these arguments, not yet started.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(&self.program);
+        self.command_of(&self.program, arguments)
+    }
+
+    /// Another program in the same surroundings, such as one that embeds the library.
+    pub fn command_of<A: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.work()).stdin(Stdio::null());
         command.env("TMPDIR", self.temporary()).env("HOME", self.folder.path().join("home"));
         command.env("ARM_IMAGE_CACHE_DIR", self.cache()).env("NO_PROXY", "127.0.0.1");

@@ -37,11 +37,7 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
             false => Ok(()),
         });
     match made {
-        Ok(()) => {
-            // The last moment at which the caller may change its mind.
-            tell(on, Event::Waiting)?;
-            partial.finish(plan.origin.owner)
-        }
+        Ok(()) => partial.finish(plan.origin.owner, on),
         Err(error) if plan.on_error == OnError::Keep && !matches!(error, Error::Cancelled) => {
             let kept = partial.keep();
             let note = format!("the unfinished image stays at {}", kept.display());

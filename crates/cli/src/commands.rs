@@ -96,8 +96,7 @@ pub(crate) fn run(
             return Ok(code_of(status));
         }
         Command::Map(map) => {
-            let status =
-                arm_image::map(&map.image, &map.command, map.mapper.into(), &around.search, &mut on)?;
+            let status = arm_image::map(&map.image, &map.command, map.mapper.into(), &mut on)?;
             return Ok(code_of(status));
         }
         Command::Cache(cache) => {

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, TryLockError},
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -42,7 +42,7 @@ pub fn unpack_to(
     crate::open(archive)?;
     let partial = Partial::create(output, &[archive])?;
     crate::unpack(unpacker, archive, partial.file(), on)?;
-    partial.finish(owner)
+    partial.finish(owner, on)
 }
 
 /// Runs `command` inside the raw image at `path`, which it may change, and gives its status; without a command, an
@@ -82,16 +82,10 @@ pub fn shell(
 /// # Errors
 ///
 /// Where mapping fails, or the command cannot be started. A command that fails is no error but its status.
-pub fn map(
-    path: &Path,
-    command: &[OsString],
-    mapper: Mapper,
-    search: &[PathBuf],
-    on: OnEvent<'_>,
-) -> Result<ExitStatus, Error> {
-    let machine = crate::Machine::look(search);
-    if !machine.privilege.ok {
-        let missing = vec![machine.privilege.found];
+pub fn map(path: &Path, command: &[OsString], mapper: Mapper, on: OnEvent<'_>) -> Result<ExitStatus, Error> {
+    let host = crate::Host::look();
+    if !host.privilege.ok {
+        let missing = vec![host.privilege.found];
         return Err(Error::NoPlace { isolation: crate::Isolation::Host, missing });
     }
     let _lock = lock(path)?;
@@ -172,7 +166,7 @@ pub fn copy_to(from: &Path, output: &Path, owner: Option<(u32, u32)>, on: OnEven
         }
         build::tell(on, Event::Bytes(done, Some(total)))?;
     }
-    partial.finish(owner)
+    partial.finish(owner, on)
 }
 
 /// What the cache in `folder` holds, a line each: bytes, days since it was last used, and where it came from.

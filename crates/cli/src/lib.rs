@@ -62,7 +62,7 @@ pub use error::{Causes, Error, FailedCommand, causes, chain};
 pub use event::{Event, OnEvent, Stage, Stream};
 pub use inspect::{Inspection, Os, Part, inspect};
 pub use jobs::{cache_clean, cache_list, copy_to, map, shell, unpack_to};
-pub use machine::{Check, Machine};
+pub use machine::{Check, Host, Machine};
 pub use obtain::{fetch, unpack};
 pub use place::serve_if_guest;
 pub use plan::{Enter, Isolation, Local, Mapper, MountPoint, OnError, Origin, Plan, Step, Work};
@@ -71,8 +71,8 @@ pub use size::{NotASize, Size};
 pub use sweep::sweep;
 pub use text::presets_text;
 
-/// How the names of this library's temporary folders begin.
-const SCRATCH_PREFIX: &str = "arm-image-";
+/// How the names of this library's temporary folders begin: nobody else has such names.
+const SCRATCH_PREFIX: &str = "arm-image-scratch-";
 
 /// Opens a file or block device for reading. Anything else is refused at once: a pipe would wait for its other end.
 fn open(path: &Path) -> Result<File, Error> {

@@ -28,10 +28,10 @@ impl Check {
     }
 }
 
-/// What this machine can do.
+/// What this kernel lets this process do.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Machine {
+pub struct Host {
     /// Root, with the capability to mount.
     pub privilege: Check,
     /// device-mapper.
@@ -44,78 +44,31 @@ pub struct Machine {
     pub ext4: Check,
     /// binfmt_misc, through which the kernel hands ARM programs to qemu.
     pub binfmt_misc: Check,
-    /// A static qemu for 64-bit ARM.
-    pub qemu_arm64: Check,
-    /// A static qemu for 32-bit ARM.
-    pub qemu_arm: Check,
-    /// The guest kernel.
-    pub guest: Check,
-    /// The guest's network.
-    pub guest_network: Check,
     #[serde(skip)]
     filesystems: BTreeSet<String>,
 }
 
-impl Machine {
-    /// Looks around; programs are looked for in `search`, the folders of `PATH`. Changes nothing.
-    pub fn look(search: &[PathBuf]) -> Machine {
+impl Host {
+    /// Looks around; changes nothing, and starts no program.
+    pub fn look() -> Host {
         let filesystems = filesystems();
-        let filesystem = |name: &'static str| {
-            Check::new(
-                name,
-                if filesystems.contains(name) {
-                    Ok("the kernel knows it".to_owned())
-                } else {
-                    Err(("the kernel has no such file system, built in or as a module".to_owned(), None))
-                },
-            )
+        let known = |name: &'static str, otherwise: &str| {
+            let found = match filesystems.contains(name) {
+                true => Ok("the kernel knows it".to_owned()),
+                false => Err((otherwise.to_owned(), None)),
+            };
+            Check::new(name, found)
         };
-        Machine {
+        let no_such = "the kernel has no such file system, built in or as a module";
+        Host {
             privilege: privilege(),
             device_mapper: driver("device-mapper", "/proc/misc", "device-mapper", DmMapper::available),
             loop_devices: driver("loop devices", "/proc/devices", "loop", LoopMapper::available),
-            vfat: filesystem("vfat"),
-            ext4: filesystem("ext4"),
-            binfmt_misc: Check::new(
-                "binfmt_misc",
-                if filesystems.contains("binfmt_misc") {
-                    Ok("the kernel knows it".to_owned())
-                } else {
-                    Err(("the kernel was built without it".to_owned(), None))
-                },
-            ),
-            qemu_arm64: qemu("qemu for arm64", Arch::Arm64, search),
-            qemu_arm: qemu("qemu for armv6 and armv7", Arch::Armv7, search),
-            guest: Check::new(
-                "guest kernel",
-                arm_image_guest::available(search)
-                    .map(|kernel| kernel.display().to_string())
-                    .map_err(|error| (crate::chain(&error), error.hint())),
-            ),
-            guest_network: Check::new(
-                "guest network",
-                arm_image_guest::network_available(search)
-                    .map(|program| program.display().to_string())
-                    .map_err(|error| (crate::chain(&error), error.hint())),
-            ),
+            vfat: known("vfat", no_such),
+            ext4: known("ext4", no_such),
+            binfmt_misc: known("binfmt_misc", "the kernel was built without it"),
             filesystems,
         }
-    }
-
-    /// All checks, in the order they are shown.
-    pub fn checks(&self) -> [&Check; 10] {
-        [
-            &self.privilege,
-            &self.device_mapper,
-            &self.loop_devices,
-            &self.vfat,
-            &self.ext4,
-            &self.binfmt_misc,
-            &self.qemu_arm64,
-            &self.qemu_arm,
-            &self.guest,
-            &self.guest_network,
-        ]
     }
 
     /// What keeps this kernel from mounting file systems of these `kinds` and running programs of `arch`: a line each.
@@ -136,11 +89,66 @@ impl Machine {
         }
         missing
     }
+}
+
+/// What this machine can do.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Machine {
+    /// Its kernel.
+    pub host: Host,
+    /// A static qemu for 64-bit ARM.
+    pub qemu_arm64: Check,
+    /// A static qemu for 32-bit ARM.
+    pub qemu_arm: Check,
+    /// The guest kernel.
+    pub guest: Check,
+    /// The guest's network.
+    pub guest_network: Check,
+}
+
+impl Machine {
+    /// Looks around; programs are looked for in `search`, the folders of `PATH`. Changes nothing.
+    pub fn look(search: &[PathBuf]) -> Machine {
+        Machine {
+            host: Host::look(),
+            qemu_arm64: qemu("qemu for arm64", Arch::Arm64, search),
+            qemu_arm: qemu("qemu for armv6 and armv7", Arch::Armv7, search),
+            guest: Check::new(
+                "guest kernel",
+                arm_image_guest::available(search)
+                    .map(|kernel| kernel.display().to_string())
+                    .map_err(|error| (crate::chain(&error), error.hint())),
+            ),
+            guest_network: Check::new(
+                "guest network",
+                arm_image_guest::network_available(search)
+                    .map(|program| program.display().to_string())
+                    .map_err(|error| (crate::chain(&error), error.hint())),
+            ),
+        }
+    }
+
+    /// All checks, in the order they are shown.
+    pub fn checks(&self) -> [&Check; 10] {
+        [
+            &self.host.privilege,
+            &self.host.device_mapper,
+            &self.host.loop_devices,
+            &self.host.vfat,
+            &self.host.ext4,
+            &self.host.binfmt_misc,
+            &self.qemu_arm64,
+            &self.qemu_arm,
+            &self.guest,
+            &self.guest_network,
+        ]
+    }
 
     /// One sentence: how a build of an ordinary image (FAT and ext4) would run here.
     pub fn verdict(&self) -> String {
-        let missing = self.missing_for(&["vfat", "ext4"], Some(Arch::Arm64));
-        match (missing.is_empty(), self.device_mapper.ok, self.guest.ok) {
+        let missing = self.host.missing_for(&["vfat", "ext4"], Some(Arch::Arm64));
+        match (missing.is_empty(), self.host.device_mapper.ok, self.guest.ok) {
             (true, true, _) => "builds run on this kernel, through device-mapper (host, dm)".to_owned(),
             (true, false, _) => "builds run on this kernel, through loop devices (host, loop)".to_owned(),
             (false, _, true) => {
@@ -154,7 +162,7 @@ impl Machine {
 
     /// Whether some way of building works.
     pub fn able(&self) -> bool {
-        self.guest.ok || self.missing_for(&["vfat", "ext4"], Some(Arch::Arm64)).is_empty()
+        self.guest.ok || self.host.missing_for(&["vfat", "ext4"], Some(Arch::Arm64)).is_empty()
     }
 }
 

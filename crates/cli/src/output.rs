@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use crate::Error;
+use crate::{Error, Event, OnEvent, build::tell};
 
 /// `OUTPUT.partial`, locked for as long as this process works on it, and removed unless it is finished or kept.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    /// Makes the file beside `output`, and the folder for both. What a killed run left there is overwritten.
+    /// Makes the file beside `output`, and the folder for both. What a killed run left there is removed.
     ///
     /// `inputs` are the files that the work reads: neither the output nor the unfinished image may be one of them.
     pub(crate) fn create(output: &Path, inputs: &[&Path]) -> Result<Partial, Error> {
@@ -57,6 +57,11 @@ impl Partial {
             Ok(()) if !same(&path, &found) => {
                 return Self::create(output, inputs);
             }
+            // A killed run's: a tool that it started may still write there, or somebody may have given it another name.
+            Ok(()) if found.len() > 0 => {
+                fs::remove_file(&path).map_err(file("remove", &path))?;
+                return Self::create(output, inputs);
+            }
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::Plan {
@@ -66,9 +71,7 @@ impl Partial {
             }
             Err(TryLockError::Error(cause)) => return Err(file("lock", &path)(cause)),
         }
-        let partial = Partial { file: opened, path, output: output.into(), remove: true };
-        partial.file.set_len(0).map_err(file("empty", &partial.path))?;
-        Ok(partial)
+        Ok(Partial { file: opened, path, output: output.into(), remove: true })
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -85,8 +88,9 @@ impl Partial {
         self.path.clone()
     }
 
-    /// Writes the file out, gives it to `owner` and then gives it the output's name.
-    pub(crate) fn finish(mut self, owner: Option<(u32, u32)>) -> Result<(), Error> {
+    /// Writes the file out, gives it to `owner` and then gives it the output's name, unless the caller has had enough by
+    /// then.
+    pub(crate) fn finish(mut self, owner: Option<(u32, u32)>, on: OnEvent<'_>) -> Result<(), Error> {
         let file = |operation| {
             let path = self.path.clone();
             move |cause| Error::File { operation, path, cause }
@@ -95,6 +99,8 @@ impl Partial {
             fchown(&self.file, Some(user), Some(group)).map_err(file("change the owner of"))?;
         }
         self.file.sync_all().map_err(file("write out"))?;
+        // That may have taken long.
+        tell(on, Event::Waiting)?;
         // Whoever may write to the folder may have put something else there.
         let ours = self.file.metadata().map_err(file("look at"))?;
         let there = fs::symlink_metadata(&self.path).map_err(file("look at"))?;
@@ -151,7 +157,7 @@ fn same(path: &Path, other: &Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{io::Write, ops::ControlFlow};
 
     use super::*;
 
@@ -162,7 +168,7 @@ mod tests {
         let partial = Partial::create(&output, &[]).unwrap();
         partial.file().write_all(b"x").unwrap();
         assert!(!output.exists());
-        partial.finish(None).unwrap();
+        partial.finish(None, &mut |_| ControlFlow::Continue(())).unwrap();
         assert_eq!(fs::read(&output).unwrap(), b"x");
         assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
     }
@@ -175,6 +181,30 @@ mod tests {
         drop(Partial::create(&output, &[]).unwrap());
         assert_eq!(fs::read(&output).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_caller_may_have_enough_until_the_last_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("image");
+        let partial = Partial::create(&output, &[]).unwrap();
+        let error = partial.finish(None, &mut |_| ControlFlow::Break(())).unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("image");
+        let left = folder.path().join("image.partial");
+        fs::write(&left, b"left").unwrap();
+        fs::hard_link(&left, folder.path().join("notes")).unwrap();
+        let partial = Partial::create(&output, &[]).unwrap();
+        assert_eq!(partial.file().metadata().unwrap().len(), 0);
+        partial.file().write_all(b"new").unwrap();
+        assert_eq!(fs::read(&left).unwrap(), b"new");
+        assert_eq!(fs::read(folder.path().join("notes")).unwrap(), b"left");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirEntry, File, OpenOptions},
-    io::{self, Read, Write},
+    io,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -16,75 +16,118 @@ use crate::{Error, SCRATCH_PREFIX, machine};
 ///
 /// # Errors
 ///
-/// Where something of ours could not be looked at or removed. Of the kernel's names only a process that may mount has
-/// any, so for others they are left alone.
+/// The first reason why something of ours could not be looked at or removed; the rest is removed all the same. Of the
+/// kernel's names only a process that may mount has any, so for others they are left alone.
 pub fn sweep(scratch: &Path, dry_run: bool) -> Result<Vec<String>, Error> {
-    let mut lines = Vec::new();
+    let mut swept = Swept { dry_run, lines: Vec::new(), failed: None };
     // Who may not mount has not made any of these.
     if machine::may_mount() {
-        for one in arm_image_mapper::stale()? {
-            lines.push(format!("device-mapper name {}", one.name));
-            if !dry_run {
-                one.remove()?;
-            }
+        for one in swept.found(arm_image_mapper::stale()) {
+            swept.remove(format!("device-mapper name {}", one.name), || one.remove());
         }
-        for one in arm_image_qemu::stale()? {
-            lines.push(format!("binfmt_misc entry {}", one.name()));
-            if !dry_run {
-                one.remove()?;
-            }
+        for one in swept.found(arm_image_qemu::stale()) {
+            swept.remove(format!("binfmt_misc entry {}", one.name()), || one.remove());
         }
     }
-    for folder in stale_folders(scratch)? {
-        lines.push(format!("folder {}", folder.display()));
-        if !dry_run {
-            fs::remove_dir_all(&folder).map_err(|cause| Error::File {
-                operation: "remove",
-                path: folder,
-                cause,
-            })?;
-        }
+    for folder in swept.found(stale_folders(scratch)) {
+        swept.remove(format!("folder {}", folder.path.display()), || folder.remove());
     }
-    Ok(lines)
+    match swept.failed {
+        Some(error) => Err(error),
+        None => Ok(swept.lines),
+    }
 }
 
-/// A folder is in use as long as somebody holds the lock of the file in it.
-fn stale_folders(scratch: &Path) -> Result<Vec<PathBuf>, Error> {
+/// What has been swept so far.
+struct Swept {
+    dry_run: bool,
+    lines: Vec<String>,
+    /// The first failure.
+    failed: Option<Error>,
+}
+
+impl Swept {
+    fn found<T, E: Into<Error>>(&mut self, found: Result<Vec<T>, E>) -> Vec<T> {
+        found.unwrap_or_else(|error| {
+            self.failed.get_or_insert(error.into());
+            Vec::new()
+        })
+    }
+
+    fn remove<E: Into<Error>>(&mut self, line: String, remove: impl FnOnce() -> Result<(), E>) {
+        self.lines.push(line);
+        if !self.dry_run
+            && let Err(error) = remove()
+        {
+            self.failed.get_or_insert(error.into());
+        }
+    }
+}
+
+/// A folder that nobody uses, and its lock as long as it is to be removed; one that was made without getting as far has none.
+#[derive(Debug)]
+struct StaleFolder {
+    path: PathBuf,
+    lock: Option<File>,
+}
+
+impl StaleFolder {
+    fn remove(self) -> Result<(), Error> {
+        let removed = match self.lock {
+            Some(_) => fs::remove_dir_all(&self.path),
+            // It may be just being made.
+            None => fs::remove_dir(&self.path),
+        };
+        match removed {
+            // Others sweep, too.
+            Err(cause)
+                if !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
+            {
+                Err(Error::File { operation: "remove", path: self.path, cause })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn stale_folders(scratch: &Path) -> Result<Vec<StaleFolder>, Error> {
     let failed = |cause| Error::File { operation: "list", path: scratch.into(), cause };
     let mut stale = Vec::new();
     for entry in fs::read_dir(scratch).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         if entry.file_name().to_string_lossy().starts_with(SCRATCH_PREFIX)
-            && is_stale(&entry).unwrap_or(false)
+            && let Ok(Some(folder)) = stale_folder(&entry)
         {
-            stale.push(entry.path());
+            stale.push(folder);
         }
     }
-    stale.sort();
+    stale.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(stale)
 }
 
-/// Others may write in the same place: only a folder of this user's, with a file in it that is just that, is ours.
-fn is_stale(entry: &DirEntry) -> io::Result<bool> {
+/// Others may write in the same place: only a folder of this user's, which holds nothing or the file that we put into
+/// ours, is ours. It is in use as long as somebody holds that file's lock.
+fn stale_folder(entry: &DirEntry) -> io::Result<Option<StaleFolder>> {
     let folder = entry.metadata()?;
     if !folder.is_dir() || folder.uid() != rustix::process::geteuid().as_raw() {
-        return Ok(false);
+        return Ok(None);
     }
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-    let lock = options.open(entry.path().join(LOCK))?;
-    if !lock.metadata()?.is_file() || lock.try_lock().is_err() {
-        return Ok(false);
-    }
-    // Written once the lock is held: a folder that is only just being made has none.
-    let mut mark = Vec::new();
-    lock.take(MARK.len() as u64 + 1).read_to_end(&mut mark)?;
-    Ok(mark == MARK)
+    let lock = match options.open(entry.path().join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let empty = fs::read_dir(entry.path())?.next().is_none();
+            return Ok(empty.then(|| StaleFolder { path: entry.path(), lock: None }));
+        }
+        lock => lock?,
+    };
+    let metadata = lock.metadata()?;
+    let ours = metadata.is_file() && metadata.len() == 0 && lock.try_lock().is_ok();
+    Ok(ours.then(|| StaleFolder { path: entry.path(), lock: Some(lock) }))
 }
 
-/// The file whose lock tells that a folder is in use, and what is in it.
+/// The file whose lock tells that a folder is in use. It is empty.
 const LOCK: &str = "lock";
-const MARK: &[u8] = b"arm-image";
 
 /// A folder of our own in `scratch`, removed with its value; a killed process's is swept later.
 #[derive(Debug)]
@@ -95,11 +138,30 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn make(scratch: &Path) -> Result<Scratch, Error> {
-        let failed = |cause| Error::File { operation: "make a folder in", path: scratch.into(), cause };
-        let folder = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir_in(scratch).map_err(failed)?;
-        let lock = File::create_new(folder.path().join(LOCK)).map_err(failed)?;
-        lock.lock().and_then(|()| (&lock).write_all(MARK)).map_err(failed)?;
-        Ok(Scratch { folder, _lock: lock })
+        loop {
+            // A sweep that came between the folder and its lock has taken it for a killed run's.
+            if let Some(made) = Self::try_make(scratch).map_err(|cause| Error::File {
+                operation: "make a folder in",
+                path: scratch.into(),
+                cause,
+            })? {
+                return Ok(made);
+            }
+        }
+    }
+
+    /// `None` if the folder was swept before it was locked.
+    fn try_make(scratch: &Path) -> io::Result<Option<Scratch>> {
+        let folder = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir_in(scratch)?;
+        let lock = match File::create_new(folder.path().join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.path().exists() => {
+                return Ok(None);
+            }
+            lock => lock?,
+        };
+        lock.lock()?;
+        let there = lock.metadata()?.nlink() > 0;
+        Ok(there.then_some(Scratch { folder, _lock: lock }))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -115,20 +177,41 @@ mod tests {
     fn only_what_is_ours_and_unused_goes() {
         let place = tempfile::tempdir().unwrap();
         let used = Scratch::make(place.path()).unwrap();
-        let left = place.path().join("arm-image-left");
+        let named = |name: &str| place.path().join(format!("{SCRATCH_PREFIX}{name}"));
+        let (left, only_just_made) = (named("left"), named("made"));
         fs::create_dir(&left).unwrap();
-        fs::write(left.join(LOCK), MARK).unwrap();
-        let strange = place.path().join("arm-image-strange");
+        File::create(left.join(LOCK)).unwrap();
+        fs::write(left.join("script"), "true").unwrap();
+        fs::create_dir(&only_just_made).unwrap();
+        let strange = named("strange");
         fs::create_dir(&strange).unwrap();
-        File::create(strange.join(LOCK)).unwrap();
-        fs::create_dir(place.path().join("arm-image-without-a-lock")).unwrap();
+        fs::write(strange.join(LOCK), "somebody else's").unwrap();
+        fs::create_dir(named("without-a-lock")).unwrap();
+        fs::write(named("without-a-lock").join("notes"), "").unwrap();
         fs::create_dir(place.path().join("another")).unwrap();
         // Somebody else's idea of a joke: opening it for reading would wait for ever.
-        let pipe = place.path().join("arm-image-pipe");
+        let pipe = named("pipe");
         fs::create_dir(&pipe).unwrap();
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, pipe.join(LOCK), rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert_eq!(stale_folders(place.path()).unwrap(), [left]);
+        let found: Vec<_> = stale_folders(place.path()).unwrap().into_iter().map(|one| one.path).collect();
+        assert_eq!(found, [left, only_just_made]);
         assert!(used.path().exists());
+    }
+
+    #[test]
+    fn folders_are_made_and_swept_at_the_same_time() {
+        let place = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..200).for_each(|_| drop(sweep(place.path(), false).unwrap())));
+            }
+            for _ in 0..200 {
+                let made = Scratch::make(place.path()).unwrap();
+                fs::write(made.path().join("script"), "true").unwrap();
+                assert!(made.path().join("script").exists());
+            }
+        });
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 }

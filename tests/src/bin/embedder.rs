@@ -1,6 +1,7 @@
 //! A program that embeds the library and asks for what the command line has no option for, in one build.
 //!
-//! `embedder SOURCE OUTPUT FOLDER host|guest`: uploads FOLDER/up, downloads to FOLDER/down.
+//! `embedder SOURCE OUTPUT FOLDER host|guest`: uploads FOLDER/up, downloads to FOLDER/down. With `PANIC_AT=STAGE` in its
+//! environment it only runs a step, and panics as that stage begins.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -8,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use arm_image::{Isolation, Local, Plan, Step, Work};
+use arm_image::{Event, Isolation, Local, Plan, Step, Work};
 use arm_image_chroot::{Download, Script, Scripts, Source, Upload};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,8 +21,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut plan = Plan::new([arm_image_fetch::Source::Path(source.into())], "none".parse()?, output);
     plan.enter.isolation = if isolation == "host" { Isolation::Host } else { Isolation::Guest };
     plan.enter.search = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-    plan.steps = steps(&PathBuf::from(folder));
-    arm_image::build(&plan, &std::env::temp_dir(), &mut |_| ControlFlow::Continue(()))?;
+    let panic_at = std::env::var("PANIC_AT").ok();
+    plan.steps = match panic_at {
+        Some(_) => vec![Step::run("sleep 700 & true")],
+        None => steps(&PathBuf::from(folder)),
+    };
+    arm_image::build(&plan, &std::env::temp_dir(), &mut |event| {
+        if let Event::Stage(stage, _) = event {
+            assert_ne!(panic_at.as_deref(), Some(stage.name()), "it panics at this stage");
+        }
+        ControlFlow::Continue(())
+    })?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use arm_image_tests::program::image::assert_sound;
 use arm_image_tests::program::kernel::{Kernel, mount_binfmt};
 use arm_image_tests::program::{Ended, Place, names_in, sha256, wait_for};
 use arm_image_tests::{images, in_guest};
@@ -76,6 +77,14 @@ impl Judge {
         assert_eq!(names_in(&self.place.work()), self.materials, "{row}");
         assert_eq!(names_in(&self.place.temporary()), Vec::<String>::new(), "{row}");
         assert_eq!(sha256(&self.source), self.digest, "{row}");
+    }
+
+    /// The image is there and whole, and goes.
+    pub(crate) fn is_sound(&self, row: &str) {
+        let output = self.place.path("o.img");
+        assert!(output.exists(), "{row}");
+        assert_sound(&output);
+        std::fs::remove_file(output).unwrap();
     }
 
     /// As [`nothing_is_left`](Self::nothing_is_left), of a run that was to be ended by `signal`.

@@ -11,12 +11,15 @@ use crate::judge::{Judge, with_image};
 
 /// When the signal comes.
 enum Moment {
-    /// As this system call begins for the nth time in a thread; only of calls with this path or one of its files, if any.
+    /// As this system call begins for the nth time in the first thread; only of calls with this path or one of its files,
+    /// if any.
     Call(&'static str, Option<&'static str>, u32),
+    /// As this system call begins for the nth time in a thread that the program makes.
+    InThread(&'static str, u32),
     /// Once this line is said.
     Says(&'static str),
 }
-use Moment::{Call, Says};
+use Moment::{Call, InThread, Says};
 
 /// What is built.
 enum Work {
@@ -32,8 +35,8 @@ const TRUE: Work = Options(&["--run", "true"]);
 
 /// A stage, and the moments in it.
 const ROWS: &[(&str, Work, Moment)] = &[
-    ("unpack", TRUE, Call("ftruncate", None, 2)),
-    ("table", TRUE, Call("ftruncate", None, 3)),
+    ("unpack", TRUE, Call("ftruncate", None, 1)),
+    ("table", TRUE, Call("ftruncate", None, 2)),
     ("emulation", TRUE, Call("memfd_create", None, 1)),
     ("map: the whole image", TRUE, Call("ioctl", Some("/dev/loop0"), 1)),
     ("map: before a table is loaded", TRUE, Call("ioctl", CONTROL, 7)),
@@ -41,9 +44,9 @@ const ROWS: &[(&str, Work, Moment)] = &[
     ("map: before a device is removed with its last close", TRUE, Call("ioctl", CONTROL, 9)),
     ("map: the second partition", TRUE, Call("ioctl", CONTROL, 13)),
     ("grow", TRUE, Call("fsmount", None, 1)),
-    ("mount: the root", TRUE, Call("move_mount", None, 1)),
-    ("mount: one of many", TRUE, Call("move_mount", None, 9)),
-    ("mount: the last", TRUE, Call("pivot_root", None, 1)),
+    ("mount: the root", TRUE, InThread("move_mount", 1)),
+    ("mount: one of many", TRUE, InThread("move_mount", 9)),
+    ("mount: the last", TRUE, InThread("pivot_root", 1)),
     ("provision: run", Options(&["--run", "sleep 700 & echo begun; sleep 600"]), Says("begun")),
     ("provision: script", Options(&["--script", "script"]), Says("begun")),
     ("provision: upload", Options(&["--copy", "up:/etc/up"]), Call("openat", Some("up"), 1)),
@@ -76,6 +79,7 @@ const ROWS: &[(&str, Work, Moment)] = &[
 /// Ends a build with these arguments at `moment` by `signal`.
 fn end(judge: &Judge, arguments: Vec<String>, moment: &Moment, signal: Signal) -> Ended {
     let command = judge.place.command(arguments);
+    let mut strace = tool("strace");
     let (name, path, count) = match moment {
         Says(line) => {
             let mut running = Running::start(command);
@@ -83,10 +87,13 @@ fn end(judge: &Judge, arguments: Vec<String>, moment: &Moment, signal: Signal) -
             running.send(signal);
             return running.wait();
         }
-        Call(name, path, count) => (name, path, count),
+        Call(name, path, count) => (name, *path, count),
+        InThread(name, count) => {
+            strace.arg("-f");
+            (name, None, count)
+        }
     };
-    let mut strace = tool("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={name}"));
+    strace.args(["-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={name}"));
     if let Some(path) = path {
         // It compares with what the program says, which may be relative or not.
         strace.arg("-P").arg(path).arg("-P").arg(judge.place.path(path));

@@ -1,1 +1,56 @@
-//! x
+//! Stages without privilege: what ends them leaves no process, no temporary file and no image.
+
+use arm_image_tests::images;
+use arm_image_tests::program::{Place, Server, names_in, sha256};
+use nix::sys::signal::Signal;
+
+const SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL];
+
+/// Ends a build from a server that sends only a part of the archive: while it waits for the first byte, and while it
+/// unpacks what came.
+fn while_it_arrives(sent: usize, word: &str) {
+    let archive = images::raspios_arm64_tiny().with_extension("img.xz");
+    let content = std::fs::read(&archive).unwrap();
+    let length = content.len();
+    assert!(sent < length);
+    let digest = sha256(&archive);
+    for signal in SIGNALS {
+        let place = Place::new();
+        let server = Server::holding("a.img.xz", content.clone(), sent);
+        let (url, checksum) = (server.url("a.img.xz"), format!("sha256:{digest}"));
+        let build = ["build", "--source", &url, "--checksum", &checksum, "--output", "o.img"];
+        let mut running = place.start(build.iter().chain(&["--isolation", "guest", "--run", "true"]));
+        running.until(word);
+        server.wait_until_held();
+        running.send(signal);
+        let ended = running.wait();
+        let killed = signal == Signal::SIGKILL;
+        match killed {
+            true => drop(ended.expect_signal(signal)),
+            false => drop(ended.expect(128 + signal as i32)),
+        }
+        place.assert_processes_end();
+        let left: &[&str] = if killed { &["o.img.partial"] } else { &[] };
+        assert_eq!(names_in(&place.work()), left, "{signal}");
+        place.run(["cleanup"]).expect(0);
+        place.assert_clean();
+        // What has come is where the next build goes on, and is believed only once it is whole.
+        let whole = Server::new("a.img.xz", content.clone());
+        let url = whole.url("a.img.xz");
+        let again = ["build", "--source", &url, "--checksum", &checksum, "--output", "o.img"];
+        place.run(again).expect(0).prints("o.img");
+        assert_eq!(names_in(&place.work()), ["o.img"], "{signal}");
+        place.assert_clean();
+    }
+}
+
+#[test]
+fn what_ends_a_download_leaves_nothing() {
+    while_it_arrives(0, "fetch: getting a.img.xz");
+}
+
+#[test]
+fn what_ends_unpacking_leaves_nothing() {
+    let length = std::fs::metadata(images::raspios_arm64_tiny().with_extension("img.xz")).unwrap().len();
+    while_it_arrives(usize::try_from(length / 2).unwrap(), "unpack: unpacking a.img.xz");
+}

@@ -2,7 +2,7 @@
 
 use arm_image_qemu::Arch;
 
-use crate::{Enter, Error, Isolation, machine::Machine};
+use crate::{Enter, Error, Isolation, machine::Host};
 
 /// A place for the privileged half.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +30,21 @@ pub(crate) fn choose(enter: &Enter, kinds: &[&str], arch: Option<Arch>) -> Resul
 }
 
 fn choose_any(enter: &Enter, kinds: &[&str], arch: Option<Arch>) -> Result<(Place, String), Error> {
-    let machine = Machine::look(&enter.search);
-    let missing = machine.missing_for(kinds, arch);
-    let guest = arm_image_guest::available(&enter.search);
+    let missing = Host::look().missing_for(kinds, arch);
     let no_place = |missing| Error::NoPlace { isolation: enter.isolation, missing };
-    match (enter.isolation, missing.is_empty(), guest) {
-        (Isolation::Host | Isolation::Auto, true, _) => {
-            Ok((Place::Host, "on this machine's kernel".to_owned()))
+    match (enter.isolation, missing.is_empty()) {
+        (Isolation::Host | Isolation::Auto, true) => {
+            return Ok((Place::Host, "on this machine's kernel".to_owned()));
         }
-        (Isolation::Host, false, _) => Err(no_place(missing)),
-        (Isolation::Auto, false, Ok(_)) => {
-            Ok((Place::Guest, format!("in a guest kernel, as {}", missing.join(", and "))))
-        }
-        (Isolation::Guest, _, Ok(_)) => Ok((Place::Guest, "in a guest kernel, as asked for".to_owned())),
-        (Isolation::Guest, _, Err(cause)) => Err(cause.into()),
-        (Isolation::Auto, false, Err(cause)) => {
+        (Isolation::Host, false) => return Err(no_place(missing)),
+        (Isolation::Auto, false) | (Isolation::Guest, _) => {}
+    }
+    // Asked only now, as its kernel is run for the answer.
+    match (enter.isolation, arm_image_guest::available(&enter.search)) {
+        (Isolation::Guest, Ok(_)) => Ok((Place::Guest, "in a guest kernel, as asked for".to_owned())),
+        (Isolation::Guest, Err(cause)) => Err(cause.into()),
+        (_, Ok(_)) => Ok((Place::Guest, format!("in a guest kernel, as {}", missing.join(", and ")))),
+        (_, Err(cause)) => {
             let guest = format!("no guest: {}", crate::chain(&cause));
             Err(no_place(missing.into_iter().chain([guest]).chain(cause.hint()).collect()))
         }

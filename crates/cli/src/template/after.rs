@@ -141,7 +141,7 @@ impl TemplateBuild {
             After::Checksum { digests, output } => {
                 for (digest, sum) in checksum::of_file(digests, input, on)? {
                     let path = PathBuf::from(self.named(output, digest.name()));
-                    checksum::write(&path, &sum, input, self.plan.origin.owner)?;
+                    checksum::write(&path, &sum, input, self.plan.origin.owner, on)?;
                 }
                 Ok(None)
             }

@@ -92,7 +92,13 @@ pub(super) fn of_file(
 }
 
 /// Writes a list as `sha256sum` does, with one line in it.
-pub(super) fn write(path: &Path, sum: &str, input: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
+pub(super) fn write(
+    path: &Path,
+    sum: &str,
+    input: &Path,
+    owner: Option<(u32, u32)>,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
     let name = input.file_name().unwrap_or_default().to_string_lossy();
     let partial = Partial::create(path, &[])?;
     writeln!(partial.file(), "{sum}  {name}").map_err(|cause| Error::File {
@@ -100,5 +106,5 @@ pub(super) fn write(path: &Path, sum: &str, input: &Path, owner: Option<(u32, u3
         path: path.into(),
         cause,
     })?;
-    partial.finish(owner)
+    partial.finish(owner, on)
 }

@@ -68,13 +68,13 @@ pub(super) fn pack(
     let total = file.metadata().map_err(failed)?.len();
     let partial = Partial::create(output, &[input])?;
     let mut cancelled = false;
-    let mut source = Counted { file, done: 0, total, on, cancelled: &mut cancelled };
+    let mut source = Counted { file, done: 0, total, on: &mut *on, cancelled: &mut cancelled };
     let name = input.file_name().unwrap_or_default().to_string_lossy();
     let written = encode(compression, level, &name, total, &mut source, partial.file());
     match written {
         Err(_) if cancelled => Err(Error::Cancelled),
         Err(cause) => Err(Error::File { operation: "pack into", path: output.into(), cause }),
-        Ok(()) => partial.finish(owner),
+        Ok(()) => partial.finish(owner, on),
     }
 }
 
