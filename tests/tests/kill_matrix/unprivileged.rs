@@ -8,7 +8,7 @@ const SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, S
 
 /// Ends a build from a server that sends only a part of the archive: while it waits for the first byte, and while it
 /// unpacks what came.
-fn while_it_arrives(sent: usize, word: &str) {
+fn while_it_arrives(sent: usize, shown: Option<&str>) {
     let archive = images::raspios_arm64_tiny().with_extension("img.xz");
     let content = std::fs::read(&archive).unwrap();
     let length = content.len();
@@ -20,8 +20,8 @@ fn while_it_arrives(sent: usize, word: &str) {
         let (url, checksum) = (server.url("a.img.xz"), format!("sha256:{digest}"));
         let build = ["build", "--source", &url, "--checksum", &checksum, "--output", "o.img"];
         let mut running = place.start(build.iter().chain(&["--isolation", "guest", "--run", "true"]));
-        running.until(word);
         server.wait_until_held();
+        shown.into_iter().for_each(|line| running.until(line));
         running.send(signal);
         let ended = running.wait();
         let killed = signal == Signal::SIGKILL;
@@ -46,11 +46,44 @@ fn while_it_arrives(sent: usize, word: &str) {
 
 #[test]
 fn what_ends_a_download_leaves_nothing() {
-    while_it_arrives(0, "fetch: getting a.img.xz");
+    while_it_arrives(0, None);
 }
 
 #[test]
 fn what_ends_unpacking_leaves_nothing() {
     let length = std::fs::metadata(images::raspios_arm64_tiny().with_extension("img.xz")).unwrap().len();
-    while_it_arrives(usize::try_from(length / 2).unwrap(), "unpack: unpacking a.img.xz");
+    // What has come is being unpacked while more is waited for.
+    while_it_arrives(usize::try_from(length / 2).unwrap(), Some("  40 %"));
+}
+
+#[test]
+fn what_ends_a_build_in_a_guest_leaves_nothing_at_any_stage() {
+    let image = images::raspios_arm64_tiny();
+    let (digest, source) = (sha256(&image), image.display().to_string());
+    for line in [
+        "guest: starting a guest kernel",
+        "mount: mounting the image's partitions",
+        "provision: true",
+        "finish: taking everything down",
+    ] {
+        for signal in SIGNALS {
+            let place = Place::new();
+            let build = ["build", "--source", &source, "--checksum", "none", "--output", "o.img"];
+            let mut running = place.start(build.iter().chain(&["--isolation", "guest", "--run", "true"]));
+            running.until(line);
+            running.send(signal);
+            let ended = running.wait();
+            let killed = signal == Signal::SIGKILL;
+            match killed {
+                true => drop(ended.expect_signal(signal)),
+                false => drop(ended.expect(128 + signal as i32)),
+            }
+            place.assert_processes_end();
+            let left: &[&str] = if killed { &["o.img.partial"] } else { &[] };
+            assert_eq!(names_in(&place.work()), left, "{line}, {signal}");
+            place.run(["cleanup"]).expect(0);
+            place.assert_clean();
+        }
+    }
+    assert_eq!(sha256(&image), digest);
 }
