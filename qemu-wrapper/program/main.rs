@@ -10,8 +10,9 @@
 
 mod slot;
 mod stack;
+mod system;
 
-use slot::Slot;
+use slot::{Buffer, Slot};
 
 // To begin with: `begin` tells where the new stack begins. From there on `fill` makes it, its own frame below, and
 // tells where to go on. The register that is cleared last would hold a function for the program to call at its end.
@@ -33,7 +34,7 @@ core::arch::global_asm!(
     ".balign 16",
     "7:",
     ".ascii \"\\177arm-image args\\000\"",
-    ".quad 0, 0, 0",
+    ".quad 0, 0, 0, 0, 0",
     begin = sym begin,
     fill = sym fill,
 );
@@ -60,35 +61,46 @@ core::arch::global_asm!(
     ".balign 16",
     "7:",
     ".ascii \"\\177arm-image args\\000\"",
-    ".quad 0, 0, 0",
+    ".quad 0, 0, 0, 0, 0",
     begin = sym begin,
     fill = sym fill,
 );
 
-extern "C" fn begin(old: usize, slot: &Slot) -> usize {
-    stack::begin(old, slot.count as usize)
-}
-
-/// Makes the new stack and tells where the wrapped program begins.
-unsafe extern "C" fn fill(old: *const usize, new: *mut usize, slot: &Slot) -> usize {
+/// Tells where the new stack begins, once it is known which arguments come into it.
+unsafe extern "C" fn begin(old: usize, slot: &Slot) -> usize {
     if slot.entry == 0 {
         exit();
     }
     let address = (&raw const *slot).addr();
-    let strings = core::ptr::with_exposed_provenance(address.wrapping_add(slot.strings as usize));
-    // SAFETY: `_start` has it all from the kernel; the library has put the strings where the slot says.
-    unsafe { stack::fill(old, new, strings, slot.count as usize) };
+    // SAFETY: the library has put the buffer where the slot says, to be written to by nothing else.
+    let buffer: &mut Buffer =
+        unsafe { &mut *core::ptr::with_exposed_provenance_mut(address.wrapping_add(slot.buffer as usize)) };
+    (buffer.strings, buffer.count) = (address.wrapping_add(slot.strings as usize), slot.count as usize);
+    if slot.file != 0 {
+        // SAFETY: the library has put the path there, with a NUL at its end.
+        let length = unsafe { system::read_file(address.wrapping_add(slot.file as usize), &mut buffer.content) };
+        if let Some(count) = stack::count(&buffer.content, length) {
+            (buffer.strings, buffer.count) = (buffer.content.as_ptr().addr(), count);
+        }
+    }
+    stack::begin(old, buffer.count)
+}
+
+/// Makes the new stack and tells where the wrapped program begins.
+unsafe extern "C" fn fill(old: *const usize, new: *mut usize, slot: &Slot) -> usize {
+    let address = (&raw const *slot).addr();
+    // SAFETY: `begin` has filled it in.
+    let buffer: &Buffer =
+        unsafe { &*core::ptr::with_exposed_provenance(address.wrapping_add(slot.buffer as usize)) };
+    // SAFETY: `_start` has it all from the kernel; the strings are where `begin` says.
+    unsafe { stack::fill(old, new, core::ptr::with_exposed_provenance(buffer.strings), buffer.count) };
     address.wrapping_add(slot.entry as usize)
 }
 
 /// Called by itself, the wrapper can only say so: by exit code 127, as a shell that finds no program.
 fn exit() -> ! {
-    // SAFETY: exit_group(2) does not return.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        core::arch::asm!("syscall", in("rax") 231, in("rdi") 127, options(noreturn));
-        #[cfg(target_arch = "aarch64")]
-        core::arch::asm!("svc #0", in("x8") 94, in("x0") 127, options(noreturn));
+    loop {
+        system::exit(127);
     }
 }
 

@@ -5,6 +5,17 @@ const AT_NULL: usize = 0;
 /// Set where the program has rights that its caller has not (`linux/auxvec.h`).
 const AT_SECURE: usize = 23;
 
+/// How many strings the first `length` bytes of `content` are, each with a NUL at its end; none where they are nothing of
+/// the kind, or do not end in there.
+pub(crate) fn count(content: &[u8], length: usize) -> Option<usize> {
+    let text = content.get(..length).filter(|text| text.len() < content.len())?;
+    let mut count = 0;
+    for &byte in text {
+        count += usize::from(byte == 0);
+    }
+    (text.last() == Some(&0)).then_some(count)
+}
+
 /// Where the stack has to begin to hold `count` more arguments: aligned to 16 bytes as the ABI wants.
 pub(crate) fn begin(old: usize, count: usize) -> usize {
     old.wrapping_sub(count.wrapping_mul(size_of::<usize>())) & !15

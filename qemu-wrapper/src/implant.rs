@@ -1,6 +1,8 @@
 //! Puts the wrapper and the arguments into a program, as two more segments behind all others (System V ABI, "Program
 //! Loading").
 
+use crate::slot::{Buffer, Slot};
+
 const MAGIC: &[u8; 16] = b"\x7farm-image args\0";
 /// The largest pages of the machines that there is a wrapper for.
 const PAGE: u64 = 64 << 10;
@@ -9,6 +11,7 @@ const PAGE_LENGTH: usize = 64 << 10;
 const MEMORY_LIMIT: u64 = 1 << 30;
 
 const HEADER: usize = 56;
+const SLOT: usize = size_of::<Slot>();
 const LOAD: u32 = 1; // PT_LOAD
 const INTERPRETER: u32 = 3; // PT_INTERP
 const HEADERS: u32 = 6; // PT_PHDR
@@ -31,6 +34,7 @@ pub(crate) fn implant(
     wrapper: &[u8],
     strings: &[u8],
     count: usize,
+    file: Option<&[u8]>,
 ) -> Result<Implanted, &'static str> {
     let damaged = "its ELF header is damaged";
     if half(&program, 18) != half(wrapper, 18) || program.get(4..6) != wrapper.get(4..6) {
@@ -52,12 +56,20 @@ pub(crate) fn implant(
 
     let mut segment = image(wrapper).ok_or("the wrapper is damaged")?.to_vec();
     let slot = segment.windows(MAGIC.len()).position(|window| window == MAGIC);
-    let slot = slot.filter(|slot| slot + 40 <= segment.len() && segment.len() <= PAGE_LENGTH);
+    let slot = slot.filter(|slot| slot + SLOT <= segment.len() && segment.len() <= PAGE_LENGTH);
     let slot = slot.ok_or("the wrapper is damaged")?;
     let code_length = u64_of(segment.len());
     segment.resize(PAGE_LENGTH, 0);
     segment.extend_from_slice(strings);
+    let path = file.map(|path| {
+        let place = segment.len();
+        segment.extend_from_slice(path);
+        segment.push(0);
+        place
+    });
     segment.resize(segment.len().next_multiple_of(8), 0);
+    let buffer = segment.len();
+    segment.resize((buffer + size_of::<Buffer>()).next_multiple_of(8), 0);
     let table = segment.len();
     let table_length = u64_of((headers.len() + 2) * HEADER);
     let data_length = u64_of(table) - PAGE + table_length;
@@ -73,8 +85,15 @@ pub(crate) fn implant(
     segment.extend(headers.concat());
 
     let slot_address = address + u64_of(slot);
-    let fields = [entry.wrapping_sub(slot_address), PAGE - u64_of(slot), u64_of(count)];
-    segment[slot + 16..slot + 40].copy_from_slice(&fields.map(u64::to_le_bytes).concat());
+    let from_slot = |place: usize| u64_of(place) - u64_of(slot);
+    let fields = [
+        entry.wrapping_sub(slot_address),
+        from_slot(PAGE_LENGTH),
+        u64_of(count),
+        path.map(from_slot).unwrap_or_default(),
+        from_slot(buffer),
+    ];
+    segment[slot + 16..slot + SLOT].copy_from_slice(&fields.map(u64::to_le_bytes).concat());
 
     let count = u16::try_from(headers.len()).ok().filter(|&count| count < u16::MAX);
     let begin = long(wrapper, 24).ok_or("the wrapper is damaged")?;

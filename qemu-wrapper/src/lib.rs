@@ -24,16 +24,20 @@
 //! Where the kernel says that the program has rights its caller has not (`AT_SECURE`), the wrapper removes all
 //! environment variables whose names begin with `QEMU_`: they let qemu load files of the caller's choice.
 //!
+//! With a [file](wrap_with_file), the arguments are those that the file holds in the root of the program that is started:
+//! one handler of the kernel's then serves many images, each with arguments of its own, and leaves all others alone.
+//!
 //! # Format
 //!
 //! What is appended begins at a multiple of 64 KiB, both in the file and in memory, so there may be a hole before it:
 //!
 //! | bytes | content |
 //! | --- | --- |
-//! | about 1300 | the wrapper, an ELF file of its own, mapped to be read and executed; in its code the slot (next table) |
+//! | about 1500 | the wrapper, an ELF file of its own, mapped to be read and executed; in its code the slot (next table) |
 //! | | zeros up to 64 KiB; what follows is mapped to be read and written |
 //! | | the arguments in their order, each with a NUL at its end; all other bytes are allowed |
-//! | | zeros up to a multiple of 8 |
+//! | | the path of the file, if any, with a NUL at its end |
+//! | | zeros up to a multiple of 8, and some 64 KiB of them more: the wrapper writes there |
 //! | 56 each | the program headers: those of the program, and the two of these segments |
 //!
 //! | bytes of the slot | content, little-endian |
@@ -42,14 +46,19 @@
 //! | 8 | from the slot to where the program begins; 0 in a wrapper that wraps nothing, which ends with code 127 |
 //! | 8 | from the slot to the arguments |
 //! | 8 | the count of the arguments |
+//! | 8 | from the slot to the path of the file; 0 where there is none |
+//! | 8 | from the slot to where the wrapper may write |
 
 mod implant;
+#[path = "../program/slot.rs"]
+mod slot;
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use implant::Implanted;
 
@@ -57,7 +66,7 @@ use implant::Implanted;
 const WRAPPER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/qemu-wrapper"));
 
 /// As much as all arguments together may have, in bytes with their NULs.
-pub const LIMIT: usize = 64 << 10;
+pub const LIMIT: usize = slot::LIMIT;
 
 /// Why a program cannot be wrapped.
 #[derive(Debug, thiserror::Error)]
@@ -102,9 +111,29 @@ impl Error {
 /// # Errors
 /// When the program or the arguments are such that it cannot be done.
 pub fn wrap<A: AsRef<OsStr>>(program: Vec<u8>, arguments: &[A]) -> Result<Wrapped, Error> {
-    if WRAPPER.is_empty() {
-        return Err(Error::NoWrapper);
+    wrapped(program, &strings(arguments)?, arguments.len(), None)
+}
+
+/// Wraps `program` likewise around the arguments that are found whenever it is started: in the file at the path `file`, as
+/// [`strings`] writes them. Without such a file, or with one that holds anything else, there are none.
+///
+/// The path is looked up in the root of the process, so of a program in a chroot inside of that.
+///
+/// # Errors
+/// When the program or the path are such that it cannot be done.
+pub fn wrap_with_file(program: Vec<u8>, file: &Path) -> Result<Wrapped, Error> {
+    let file = file.as_os_str();
+    if file.as_bytes().contains(&0) {
+        return Err(Error::Nul { argument: file.to_owned() });
     }
+    wrapped(program, b"", 0, Some(file.as_bytes()))
+}
+
+/// Arguments as they are stored: each with a NUL at its end.
+///
+/// # Errors
+/// When one has a NUL in it, or they are longer together than [`LIMIT`].
+pub fn strings<A: AsRef<OsStr>>(arguments: &[A]) -> Result<Vec<u8>, Error> {
     let mut strings = Vec::new();
     for argument in arguments.iter().map(AsRef::as_ref) {
         if argument.as_bytes().contains(&0) {
@@ -116,7 +145,14 @@ pub fn wrap<A: AsRef<OsStr>>(program: Vec<u8>, arguments: &[A]) -> Result<Wrappe
     if strings.len() > LIMIT {
         return Err(Error::TooLong { length: strings.len() });
     }
-    let implanted = implant::implant(program, WRAPPER, &strings, arguments.len());
+    Ok(strings)
+}
+
+fn wrapped(program: Vec<u8>, strings: &[u8], count: usize, file: Option<&[u8]>) -> Result<Wrapped, Error> {
+    if WRAPPER.is_empty() {
+        return Err(Error::NoWrapper);
+    }
+    let implanted = implant::implant(program, WRAPPER, strings, count, file);
     implanted.map(Wrapped).map_err(|reason| Error::Program { reason })
 }
 

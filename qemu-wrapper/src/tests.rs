@@ -82,6 +82,18 @@ fn what_cannot_be_wrapped_is_refused_with_the_reason() {
     assert_eq!(error.to_string(), "the arguments have 65537 bytes, but at most 65536 are possible");
 }
 
+#[test]
+fn strings_of_a_file_are_counted() {
+    let count = |content: &[u8]| stack::count(&[content, b"rest"].concat(), content.len());
+    assert_eq!(count(b"-cpu\0max\0"), Some(2));
+    assert_eq!(count(b"\0"), Some(1));
+    assert_eq!(count(b""), None);
+    assert_eq!(count(b"-cpu\0max"), None, "the last one has no end");
+    // There may be more where the room was not enough.
+    assert_eq!(stack::count(b"a\0", 2), None);
+    assert_eq!(stack::count(b"a\0", 9), None);
+}
+
 proptest! {
     #[test]
     fn arguments_come_right_after_the_name(

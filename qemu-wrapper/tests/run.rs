@@ -23,6 +23,35 @@ fn wrapped(folder: &Path, program: &str, arguments: &[&OsStr]) -> PathBuf {
     path
 }
 
+/// A program that finds its arguments in a file, which comes, changes, and goes.
+fn with_file(folder: &Path, odd: &[u8]) {
+    let (program, file) = (folder.join("with-file"), folder.join("the arguments"));
+    let target = OpenOptions::new().write(true).create_new(true).mode(0o755).open(&program).unwrap();
+    let busybox = fs::read(BUSYBOX).unwrap();
+    arm_image_qemu_wrapper::wrap_with_file(busybox, &file).unwrap().write_to(&target).unwrap();
+    drop(target);
+    let run =
+        |arguments: &[&str]| stdout(Command::new(&program).arg0("busybox").args(arguments).output().unwrap());
+    assert_eq!(run(&["echo", "plain"]), b"plain\n");
+    for count in 0..8 {
+        let mut stored = vec![OsStr::new("printf"), OsStr::new("<%s>")];
+        stored.extend(std::iter::repeat_n(OsStr::from_bytes(odd), count));
+        fs::write(&file, arm_image_qemu_wrapper::strings(&stored).unwrap()).unwrap();
+        let expected = [b"<".as_slice(), odd, b">"].concat().repeat(count);
+        assert_eq!(run(&["last"]), [expected.as_slice(), b"<last>"].concat(), "{count}");
+    }
+    // What is no such file counts as none.
+    for content in ["", "printf", "printf\0<%s>"] {
+        fs::write(&file, content).unwrap();
+        assert_eq!(run(&["echo", "plain"]), b"plain\n", "{content:?}");
+    }
+    fs::write(&file, "x\0".repeat(arm_image_qemu_wrapper::LIMIT)).unwrap();
+    assert_eq!(run(&["echo", "plain"]), b"plain\n");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_eq!(run(&["echo", "plain"]), b"plain\n");
+}
+
 fn stdout(output: Output) -> Vec<u8> {
     assert!(output.status.success(), "{output:?}");
     output.stdout
@@ -47,6 +76,8 @@ fn programs_run_with_the_arguments_in_them() {
     let input = fs::File::open("/proc/sys/kernel/ostype").unwrap();
     let output = Command::new(program).arg0("busybox").env("QEMU_CPU", "max").stdin(input).output().unwrap();
     assert_eq!(stdout(output), b"max Linux\n", "the environment stays, and a child process runs");
+
+    with_file(folder.path(), &odd);
 
     let program = wrapped(folder.path(), QEMU, &["-cpu", "cortex-a53", "--version"].map(OsStr::new));
     let output = stdout(Command::new(program).output().unwrap());
