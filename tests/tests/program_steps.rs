@@ -135,6 +135,17 @@ fn services_and_the_disk_are_as_asked_for() {
     place.run(["shell", "a.img", "--isolation", "guest", "--", "sh", "-c", ASK]).expect(0).prints("asked");
 }
 
+#[test]
+fn a_step_that_fills_tmp_stops_no_other() {
+    let place = Place::new();
+    let source = image(&images::raspios_arm64_tiny());
+    let fill = "! dd if=/dev/zero of=/tmp/full bs=64k 2> /dev/null && test -s /tmp/full";
+    place.write("later.sh", "#!/bin/sh\necho later > /etc/later\n");
+    let steps = ["--isolation", "guest", "--run", fill, "--script", "later.sh", "--run", "cat /etc/later"];
+    place.run(build(&source, &steps)).expect(0).says("\nlater\n");
+    assert_eq!(ext4_file(&place.path("o.img"), 2, "/etc/later"), "later\n");
+}
+
 /// The processor that a Raspberry Pi's image is made for, and what the user says of it instead.
 fn processors(source: &Path, isolation: &str) {
     let place = Place::new();

@@ -20,7 +20,7 @@ fn assert_kitchen(place: &Place, output: &str) {
     assert_eq!(ext4_file(&image, 2, "/etc/greeting"), "hello & welcome\n");
     assert_eq!(ext4_file(&image, 2, "/opt/tree/plain"), "plain\n");
     assert_eq!(ext4_file(&image, 2, "/etc/motd"), "Welcome to the kitchen\n");
-    assert!(ext4_stat(&image, 2, "/tmp/arm-image-inline").is_empty());
+    assert!(ext4_stat(&image, 2, "/run/arm-image/inline").is_empty());
     assert_sound(&image);
     assert_eq!(fs::read_to_string(place.path("got")).unwrap(), "hello & welcome\n");
 }

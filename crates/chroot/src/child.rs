@@ -13,6 +13,9 @@ use std::ptr;
 /// `personality(2)`, from the kernel's `uapi/linux/personality.h`.
 const PER_LINUX32: libc::c_ulong = 8;
 
+/// Lists of the machine's disks.
+const DISKS: [&CStr; 4] = [c"/proc/partitions", c"/proc/diskstats", c"/proc/swaps", c"/proc/mdstat"];
+
 /// The descriptor that reports go to; 0 to 2 are the program's own.
 const REPORT: RawFd = 3;
 
@@ -25,6 +28,7 @@ pub(crate) enum Step {
     Unshare,
     Proc,
     Protect,
+    Hide,
     Directory,
     Descriptors,
     Fork,
@@ -32,12 +36,13 @@ pub(crate) enum Step {
 }
 
 /// The steps in their order, as verbs with their objects.
-pub(crate) const STEPS: [&str; 9] = [
+pub(crate) const STEPS: [&str; 10] = [
     "enter the image's mount namespace",
     "enter the image's root directory",
     "unshare namespaces",
     "mount `/proc`",
     "protect `/proc/sys`",
+    "hide the machine's disks in `/proc`",
     "enter the working directory",
     "set up descriptors",
     "fork",
@@ -151,6 +156,9 @@ unsafe fn surround(launch: &Launch<'_>) -> Result<(), Failure> {
         for path in [c"/proc/sys", c"/proc/sysrq-trigger"] {
             protect(path, harmless).map_err(map(Step::Protect))?;
         }
+        for path in DISKS {
+            hide(path).map_err(map(Step::Hide))?;
+        }
         let hostname = launch.hostname.to_bytes();
         check(Step::Unshare, libc::sethostname(hostname.as_ptr().cast(), hostname.len()))?;
         if launch.personality32 {
@@ -176,6 +184,14 @@ fn protect(path: &CStr, flags: MountFlags) -> rustix::io::Result<()> {
         Err(rustix::io::Errno::NOENT) => Ok(()),
         Err(error) => Err(error),
         Ok(()) => mount_remount(path, flags | MountFlags::BIND | MountFlags::RDONLY, c""),
+    }
+}
+
+/// Empties a file of `/proc`; one that this kernel lacks is as good.
+fn hide(path: &CStr) -> rustix::io::Result<()> {
+    match mount_bind(c"/dev/null", path) {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        result => result,
     }
 }
 

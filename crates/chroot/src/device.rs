@@ -93,10 +93,11 @@ pub(crate) struct Private {
     attributes: MountAttrFlags,
 }
 
+// Of the machine's memory; each would take half of it by itself, and all of them together all of it.
 pub(crate) const DEV: Private = Private {
     kind: "tmpfs",
     target: "/dev",
-    options: &[("mode", "0755")],
+    options: &[("mode", "0755"), ("size", "10%"), ("nr_inodes", "16k")],
     attributes: MountAttrFlags::MOUNT_ATTR_NOSUID,
 };
 pub(crate) const SYS: Private = Private {
@@ -105,10 +106,26 @@ pub(crate) const SYS: Private = Private {
     options: &[],
     attributes: INERT.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY),
 };
-pub(crate) const RUN: Private =
-    Private { kind: "tmpfs", target: "/run", options: &[("mode", "0755")], attributes: INERT };
-pub(crate) const TMP: Private =
-    Private { kind: "tmpfs", target: "/tmp", options: &[("mode", "1777")], attributes: INERT };
+pub(crate) const RUN: Private = Private {
+    kind: "tmpfs",
+    target: "/run",
+    options: &[("mode", "0755"), ("size", "10%"), ("nr_inodes", "64k")],
+    attributes: INERT,
+};
+/// In `/run`, for what is to be run in the image: whatever a program fills up, there is room for the next.
+pub(crate) const SCRIPTS: Private = Private {
+    kind: "tmpfs",
+    target: "/run/arm-image",
+    options: &[("mode", "0755"), ("size", "10%"), ("nr_inodes", "16k")],
+    attributes: INERT,
+};
+/// As many files as memory allows for: the kernel's own limit goes by its size.
+pub(crate) const TMP: Private = Private {
+    kind: "tmpfs",
+    target: "/tmp",
+    options: &[("mode", "1777"), ("size", "50%")],
+    attributes: INERT,
+};
 /// Of the machine's own processes, and so for those only.
 pub(crate) const PROC: Private = Private {
     kind: "proc",
@@ -116,17 +133,44 @@ pub(crate) const PROC: Private = Private {
     options: &[],
     attributes: INERT.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY),
 };
+/// Lies on top of a folder that is better not looked into.
+const NOTHING: Private = Private {
+    kind: "tmpfs",
+    target: "",
+    options: &[("mode", "0555")],
+    attributes: INERT.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY),
+};
+/// Where sysfs lists the machine's disks.
+const DISKS: [&str; 4] = ["/sys/block", "/sys/class/block", "/sys/dev/block", "/sys/devices/virtual/block"];
 const INERT: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 impl Private {
     /// Mounts it in the tree at `top`, and hands back its root directory.
     pub(crate) fn mount(&self, top: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
         let target = Path::new(self.target);
-        let mount = detached(self.kind, None, self.options, self.attributes)
-            .map_err(|refusal| refusal.on(Path::new(self.kind), self.kind, target))?;
+        let mount = self.detached(target)?;
         attach_in(top, &mount, target)?;
         Ok(mount)
     }
+
+    fn detached(&self, target: &Path) -> Result<OwnedFd, Error> {
+        detached(self.kind, None, self.options, self.attributes)
+            .map_err(|refusal| refusal.on(Path::new(self.kind), self.kind, target))
+    }
+}
+
+/// Empties the lists of disks in the `/sys` of the tree at `top`.
+pub(crate) fn hide_disks(top: BorrowedFd<'_>) -> Result<(), Error> {
+    for path in DISKS.map(Path::new) {
+        let failed = |source| Error::MountPoint { target: path.into(), source };
+        match files::open(top, path, OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(place) => attach(NOTHING.detached(path)?.as_fd(), place.as_fd()).map_err(failed)?,
+            // Which of them there are is the kernel's choice.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(())
 }
 
 /// The character devices every program may expect, with the numbers of the kernel's `admin-guide/devices.txt`.

@@ -1,7 +1,7 @@
 //! An image's tree in a mount namespace of its own.
 
 use crate::cover::{Change, Undo};
-use crate::device::{DEV, PROC, RUN, SYS, TMP, attach, attach_in, detached, fill};
+use crate::device::{DEV, PROC, RUN, SCRIPTS, SYS, TMP, attach, attach_in, detached, fill, hide_disks};
 use crate::{Bind, Builder, Error, Mount, files, namespace, resolv, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
@@ -150,10 +150,12 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
 
     fill(DEV.mount(top)?.as_fd())?;
     SYS.mount(top)?;
+    hide_disks(top)?;
     let run = RUN.mount(top)?;
     // Debian's packages expect it; there systemd makes it.
     files::ensure_directory(run.as_fd(), Path::new("lock"), 0o1777)
         .map_err(|source| Error::MountPoint { target: "/run/lock".into(), source })?;
+    SCRIPTS.mount(top)?;
     TMP.mount(top)?;
     // Each command mounts a /proc of its own there.
     files::ensure_directory(top, Path::new("/proc"), 0o555)

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use arm_image_chroot::{Bind, ChrootRunner, Error, Node, ResolvConf, Root};
+use arm_image_chroot::{Bind, ChrootRunner, Error, Node, Provisioner, ResolvConf, Root, Script, Scripts};
 use arm_image_tests::in_guest;
 
-use crate::image::{Image, sh};
+use crate::image::{Image, go_on, sh, text};
 
 /// The image's tree as a list, but for what its own file systems hide.
 const LIST: &str = "cd / && busybox find . -xdev | busybox sort";
@@ -127,6 +127,55 @@ fn privileged_chroot_opens_no_disk_of_the_host() {
             head -c 3 /dev/zero | busybox wc -c; echo x >/dev/null && echo y >/dev/full || echo full";
         assert_eq!(sh(&mut root, devices), "3\nfull\n");
         assert_eq!(sh(&mut root, "busybox ls -1 /dev | busybox tr '\\n' ' '").trim(), DEVICES);
+        root.close().unwrap();
+    });
+}
+
+#[test]
+fn privileged_chroot_names_no_disk_of_the_host() {
+    in_guest("inside::privileged_chroot_names_no_disk_of_the_host", || {
+        let image = Image::new();
+        let name = image.devices[0].file_name().unwrap();
+        for folder in ["/sys/block", "/sys/class/block"] {
+            assert!(Path::new(folder).join(name).exists(), "{folder} names it on the host");
+        }
+        assert!(fs::read_to_string("/proc/partitions").unwrap().contains(name.to_str().unwrap()));
+        let mut root = image.root();
+        let folders = "/sys/block /sys/class/block /sys/dev/block /sys/devices/virtual/block";
+        let files = "/proc/partitions /proc/diskstats /proc/swaps /proc/mdstat";
+        assert_eq!(sh(&mut root, &format!("busybox find {folders} -mindepth 1 2>/dev/null; :")), "");
+        assert_eq!(sh(&mut root, &format!("cat {files} 2>/dev/null; :")), "");
+        // What people look for disks with.
+        assert_eq!(sh(&mut root, "busybox blkid; busybox fdisk -l; busybox losetup -a"), "");
+        // A program cannot hide things there either.
+        assert_eq!(sh(&mut root, "echo x 2>/dev/null >/sys/block/x || echo refused"), "refused\n");
+        root.close().unwrap();
+        assert!(Path::new("/sys/block").join(name).exists(), "the host's own is as before");
+    });
+}
+
+/// Takes all the room that there is.
+const FILL: &str = "for folder in /tmp /dev/shm /run; do
+        busybox dd if=/dev/zero of=$folder/full bs=64k 2>/dev/null && exit 9
+    done; :";
+
+#[test]
+fn privileged_chroot_lets_no_program_fill_the_memory() {
+    in_guest("inside::privileged_chroot_lets_no_program_fill_the_memory", || {
+        let image = Image::new();
+        let mut root = image.root();
+        sh(&mut root, FILL);
+        let used =
+            sh(&mut root, "busybox du -skx /tmp /dev /run | busybox awk '{ sum += $1 } END { print sum }'");
+        let memory = fs::read_to_string("/proc/meminfo").unwrap();
+        let memory: u64 = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
+        let used: u64 = used.trim().parse().unwrap();
+        assert!((memory / 2..memory * 3 / 4).contains(&used), "{used} kB of {memory}");
+        // The next step finds room for itself, and for its script.
+        let script = Scripts::of([Script::Inline("test -s /tmp/full && echo filled >/etc/said".into())]);
+        script.provision(&mut root, &mut go_on).unwrap();
+        assert_eq!(text(&mut root, "/etc/said"), "filled\n");
+        assert_eq!(sh(&mut root, "ls -A /run/arm-image"), "", "a script goes with its step");
         root.close().unwrap();
     });
 }

@@ -24,7 +24,7 @@ impl Script {
         }
     }
 
-    /// Its text, and its place in the image's private `/tmp`.
+    /// Its text, and its place in the image's private `/run`, where no program has a reason to fill anything up.
     fn load(&self) -> Result<(Vec<u8>, PathBuf), Error> {
         let (name, text) = match self {
             Script::Inline(text) => (OsStr::new("inline"), text.as_bytes().to_vec()),
@@ -36,7 +36,7 @@ impl Script {
         // Nothing in it that means something to a shell.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let name = name.as_bytes().iter().map(|&byte| if plain(byte) { char::from(byte) } else { '_' });
-        Ok((text, format!("/tmp/arm-image-{}", name.collect::<String>()).into()))
+        Ok((text, format!("/run/arm-image/{}", name.collect::<String>()).into()))
     }
 
     /// How it is run from `place`.
@@ -54,7 +54,7 @@ impl Script {
 
 /// Runs scripts inside the image, one after the other, up to the first that fails.
 ///
-/// Each is put into the image's private `/tmp` for as long as it runs.
+/// Each is put into the image's private `/run` for as long as it runs.
 ///
 /// ```
 /// use arm_image_chroot::{Script, Scripts};
@@ -116,7 +116,7 @@ impl Scripts {
             Command { env: self.env.clone(), directory: self.directory.clone(), ..Command::new(argv) };
         root.create(&place, Node::File(&mut text.as_slice()), 0o755)?;
         let ran = run_to_success(root, &command, &script.describe(), &self.valid_exit_codes, tick);
-        // A failed command is the error to tell; and a script may have removed itself, or all of /tmp.
+        // A failed command is the error to tell; and a script may have removed itself, or all of /run.
         let _ = root.remove(&place);
         ran
     }

@@ -85,9 +85,9 @@ fn an_inline_script_stops_at_the_first_failure_unless_it_names_its_interpreter()
     let mut fake = Fake::default();
     inline("true").provision(&mut fake, &mut go_on).unwrap();
     inline("#!/usr/bin/perl\n1").provision(&mut fake, &mut go_on).unwrap();
-    assert_eq!(fake.ran[0].argv, ["/bin/sh", "-e", "/tmp/arm-image-inline"]);
+    assert_eq!(fake.ran[0].argv, ["/bin/sh", "-e", "/run/arm-image/inline"]);
     assert_eq!(fake.ran[0].env, [("A".into(), "b".into())]);
-    assert_eq!(fake.ran[1].argv, ["/tmp/arm-image-inline"]);
+    assert_eq!(fake.ran[1].argv, ["/run/arm-image/inline"]);
     assert_eq!(fake.removed.len(), 2);
 }
 
@@ -100,7 +100,7 @@ fn a_failure_keeps_the_command_its_code_and_the_end_of_its_stderr() {
     assert_eq!(error.code(), Some(100));
     assert_eq!(error.stderr_tail().len(), TAIL);
     assert_eq!(error.stderr_tail()[TAIL - 1], "line 14");
-    assert_eq!(fake.removed, [Path::new("/tmp/arm-image-inline")], "the script goes after a failure too");
+    assert_eq!(fake.removed, [Path::new("/run/arm-image/inline")], "the script goes after a failure too");
 
     let mut fake = Fake { status: libc::SIGSEGV, ..Fake::default() };
     let error = inline("x").provision(&mut fake, &mut go_on).unwrap_err();

@@ -9,7 +9,7 @@ use crate::{Error, Isolation, Plan};
 
 /// Why a key of the connection or of temporary files does nothing.
 pub(super) const SCRIPTS_ARE_KEPT_APART: &str =
-    "scripts are put into a `/tmp` of the build's own, which ends with it";
+    "scripts are put into a `/run` of the build's own, which ends with it";
 
 /// Lowers, and collects what is to be said.
 #[derive(Debug)]

@@ -19,8 +19,8 @@ fn scripts_run_in_their_order_as_told_and_the_first_failure_ends_it() {
     };
     let mut fake = Fake { status: 3 << 8, ..Fake::default() };
     scripts.provision(&mut fake, &mut go_on).unwrap();
-    assert_eq!(fake.ran[0].argv, ["/bin/sh", "-e", "/tmp/arm-image-inline"]);
-    assert_eq!(fake.ran[1].argv, ["/tmp/arm-image-it_s_a_script.sh"]);
+    assert_eq!(fake.ran[0].argv, ["/bin/sh", "-e", "/run/arm-image/inline"]);
+    assert_eq!(fake.ran[1].argv, ["/run/arm-image/it_s_a_script.sh"]);
     for command in &fake.ran {
         assert_eq!((command.directory.as_path(), command.env.len()), (Path::new("/srv"), 1));
     }
@@ -40,7 +40,7 @@ fn another_user_runs_the_same_words_through_su() {
     scripts.provision(&mut fake, &mut go_on).unwrap();
     let words = &fake.ran[0].argv;
     assert_eq!(words[..5], ["su", "-s", "/bin/sh", "-c", "exec \"$0\" \"$@\""]);
-    assert_eq!(words[5..], ["--", "pi", "/bin/sh", "-e", "/tmp/arm-image-inline"]);
+    assert_eq!(words[5..], ["--", "pi", "/bin/sh", "-e", "/run/arm-image/inline"]);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn an_execute_command_is_filled_in_and_given_to_a_shell() {
         ..Scripts::of([inline("x")])
     };
     scripts.provision(&mut fake, &mut go_on).unwrap();
-    let line = r"chmod +x /tmp/arm-image-inline; env A='it'\''s' B='$x y' /tmp/arm-image-inline";
+    let line = r"chmod +x /run/arm-image/inline; env A='it'\''s' B='$x y' /run/arm-image/inline";
     assert_eq!(fake.ran[0].argv, ["/bin/sh", "-c", line]);
 }
 
