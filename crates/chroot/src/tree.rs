@@ -27,6 +27,9 @@ pub(crate) struct Mounted {
     target: PathBuf,
     /// The root directory of the mount, as a place (`O_PATH`).
     pub(crate) directory: OwnedFd,
+    /// The same, open from the beginning: by this the kernel tells of every write that failed since then. By one that is
+    /// opened in the end it does not, once somebody else has asked.
+    held: OwnedFd,
     /// Whether nobody else used the device before.
     pub(crate) exclusive: bool,
 }
@@ -133,10 +136,13 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
             mount.options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let directory = detached(&mount.kind, Some(mount.device), &options, MountAttrFlags::empty())
             .map_err(|refusal| refusal.on(mount.device, &mount.kind, &mount.target))?;
+        let held = files::open(directory.as_fd(), Path::new("/"), OFlags::RDONLY | OFlags::DIRECTORY)
+            .map_err(|source| Error::MountPoint { target: mount.target.clone(), source })?;
         tree.mounts.push(Mounted {
             device: mount.device.into(),
             target: mount.target.clone(),
             directory,
+            held,
             exclusive,
         });
     }
@@ -191,9 +197,8 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
 }
 
 fn sync(mount: &Mounted) -> Result<(), Error> {
-    files::open(mount.directory.as_fd(), Path::new("/"), OFlags::RDONLY | OFlags::DIRECTORY)
-        .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
-        .map_err(|source| Error::Sync { target: mount.target.clone(), source })
+    rustix::fs::syncfs(&mount.held)
+        .map_err(|error| Error::Sync { target: mount.target.clone(), source: error.into() })
 }
 
 #[cfg(test)]

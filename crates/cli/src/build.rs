@@ -35,7 +35,8 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
         .and_then(|()| match plan.shrink {
             true => resize::shrink(partial.path(), &plan.enter, scratch, on),
             false => Ok(()),
-        });
+        })
+        .map_err(|error| explained(error, &partial));
     match made {
         Ok(()) => partial.finish(plan.origin.owner, on),
         Err(error) if plan.on_error == OnError::Keep && !matches!(error, Error::Cancelled) => {
@@ -48,6 +49,30 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
         Err(error) => Err(error),
     }
 }
+
+/// The kernels that write to the image say no more than that it failed; why is seen here.
+fn explained(error: Error, partial: &Partial) -> Error {
+    let of_writing = matches!(
+        error,
+        Error::CleanUp { .. }
+            | Error::Both { .. }
+            | Error::Grow { .. }
+            | Error::Chroot(_)
+            | Error::InGuest { .. }
+            | Error::Conversation { .. }
+    );
+    let full = || {
+        let system = rustix::fs::fstatvfs(partial.file());
+        system.is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < LEAST_ROOM)
+    };
+    match of_writing && !error.is_cancelled() && full() {
+        true => Error::Full { path: partial.path().into(), cause: Box::new(error) },
+        false => error,
+    }
+}
+
+/// A disk with fewer bytes left is full: file systems keep some back.
+const LEAST_ROOM: u64 = 1 << 20;
 
 /// Finds the mistakes that can be found before anything is fetched.
 fn check(plan: &Plan) -> Result<(), Error> {

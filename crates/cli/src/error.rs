@@ -174,12 +174,22 @@ pub enum Error {
         cause: Box<Error>,
     },
     /// A failure, and then another in taking things down.
-    #[error("{first}")]
+    #[error("it failed, and so did undoing what had been done")]
     Both {
         /// What failed first.
+        #[source]
         first: Box<Error>,
         /// What failed after it.
         then: Box<Error>,
+    },
+    /// The disk on which the image is made is full, so that what was written in it is lost.
+    #[error("no space is left for `{path}`")]
+    Full {
+        /// The unfinished image.
+        path: PathBuf,
+        /// What came of it.
+        #[source]
+        cause: Box<Error>,
     },
     /// A file of the host's could not be dealt with.
     #[error("failed to {operation} `{path}`")]
@@ -274,7 +284,7 @@ impl Error {
             Error::Step { .. } | Error::PostProcessor { .. } => 8,
             Error::CleanUp { .. } => 9,
             Error::Both { first, .. } => first.exit_code(),
-            Error::File { .. } | Error::Cancelled => 1,
+            Error::Full { .. } | Error::File { .. } | Error::Cancelled => 1,
         }
     }
 
@@ -312,6 +322,7 @@ impl Error {
             }
             Error::Both { first, .. } => first.hint(),
             Error::CleanUp { cause } | Error::PostProcessor { cause, .. } => cause.hint(),
+            Error::Full { .. } => Some("make room for all of the image, or give another --output".to_owned()),
             Error::Open { .. }
             | Error::NotEnterable { .. }
             | Error::Conversation { .. }
@@ -333,7 +344,7 @@ impl Error {
                 }
                 _ => None,
             },
-            Error::Both { first, .. } => first.failed_command(),
+            Error::Both { first: cause, .. } | Error::Full { cause, .. } => cause.failed_command(),
             _ => None,
         }
     }
@@ -350,6 +361,7 @@ impl Error {
     pub fn then(&self) -> Option<&Error> {
         match self {
             Error::Both { then, .. } => Some(then),
+            Error::Full { cause, .. } => cause.then(),
             _ => None,
         }
     }
@@ -362,7 +374,7 @@ impl Error {
             Error::Unpack { cause, .. } => matches!(cause, arm_image_decompress::Error::Cancelled),
             Error::Chroot(error) => matches!(error, arm_image_chroot::Error::Cancelled),
             Error::Step { cause, .. } => matches!(**cause, arm_image_chroot::Error::Cancelled),
-            Error::PostProcessor { cause, .. } => cause.is_cancelled(),
+            Error::PostProcessor { cause, .. } | Error::Full { cause, .. } => cause.is_cancelled(),
             Error::Both { first, .. } => first.is_cancelled(),
             _ => false,
         }

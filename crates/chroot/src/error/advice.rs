@@ -26,6 +26,7 @@ impl Error {
                 "the image's root file system is read-only and lacks this directory".into()
             }
             Error::ResolvConfSource { .. } => "name another file, or turn the option off".into(),
+            Error::Sync { .. } => "the disk that holds the image may be full, or failing: see `dmesg`".into(),
             Error::Busy { .. } => "a file of the image is still open, or the device is mounted elsewhere".into(),
             Error::Execute { source, .. } if source.raw_os_error() == Some(libc::ENOEXEC) => {
                 "the program is for another processor: emulation (a binfmt_misc handler for it) must be enabled first"
