@@ -243,7 +243,8 @@ fn a_dry_run_touches_nothing() {
     let build = ["build", "--source", &url, "--checksum", "none", "--output", "o/o.img", "--size", "+64M"];
     let steps = ["--run", "first", "--copy", "script.sh:/opt/s", "--script", "script.sh", "--run", "last"];
     let more = ["--env", "A=b", "--bind", "a:/b:ro", "--qemu-arg", "-cpu", "--qemu-arg=--x y", "--sync"];
-    let steps = [steps.as_slice(), &more, &["--services", "--on-error", "shell"]].concat();
+    let steps =
+        [steps.as_slice(), &more, &["--services", "--restore-resolv-conf", "--on-error", "shell"]].concat();
     let plan = place.run(build.iter().chain(&steps).chain(&["--dry-run"])).expect(0).stdout();
     for said in [&url, "o/o.img", "+64 MiB", "run first", "/opt/s", "last", "a at /b", "services", "sync"] {
         assert!(plan.contains(said), "no {said} in {plan}");
@@ -259,7 +260,9 @@ fn a_dry_run_touches_nothing() {
     let shown = serde_json::json!([{"source": "a", "target": "/b", "read_only": true}]);
     assert_eq!(plan["binds"], shown);
     assert_eq!(plan["qemu_args"], serde_json::json!(["-cpu", "--x y"]));
-    assert_eq!((&plan["sync"], &plan["services"]), (&true.into(), &true.into()));
+    for said in ["sync", "services", "restore_resolv_conf"] {
+        assert_eq!(plan[said], true, "{said}");
+    }
     assert_eq!(plan["on_error"], "shell");
     assert_eq!(server.requests(), Vec::<String>::new());
     assert_eq!(names_in(&place.work()), ["script.sh"]);

@@ -135,6 +135,56 @@ fn services_and_the_disk_are_as_asked_for() {
     place.run(["shell", "a.img", "--isolation", "guest", "--", "sh", "-c", ASK]).expect(0).prints("asked");
 }
 
+/// What becomes of the image's own name servers, as a link and as a file.
+fn name_servers(source: &Path, isolation: &str) {
+    let place = Place::new();
+    // Its number, kind, owner and times, but for the one that no program can set, and what goes with it.
+    let inode = |image: &Path| {
+        let stat = ext4_stat(image, 2, "/etc/resolv.conf");
+        let changing = ["ctime", "Inode checksum", "Version"];
+        let kept = |line: &&str| !changing.iter().any(|name| line.contains(name));
+        stat.lines().filter(kept).collect::<Vec<_>>().join("\n")
+    };
+    for (make, kind) in [
+        ("ln -sf /run/stub.conf /etc/resolv.conf", "Fast link dest: \"/run/stub.conf\""),
+        ("rm -f /etc/resolv.conf; echo own > /etc/resolv.conf", "Type: regular"),
+    ] {
+        let off = ["--isolation", isolation, "--resolv-conf", "off", "--run", make];
+        place.run(build(&image(source), &off)).expect(0);
+        let own = place.path("own.img");
+        fs::rename(place.path("o.img"), &own).unwrap();
+        let before = inode(&own);
+        assert!(before.contains(kind), "{before}");
+        let copy = ["--isolation", isolation, "--resolv-conf", "copy-host", "--run", "cat /etc/resolv.conf"];
+        for restored in [false, true] {
+            let restore = if restored { ["--restore-resolv-conf"].as_slice() } else { &[] };
+            place.run(build("own.img", &[&copy, restore].concat())).expect(0).says("\nnameserver ");
+            let made = place.path("o.img");
+            assert_sound(&made);
+            let after = inode(&made);
+            assert_eq!(after == before, restored, "{after}");
+            assert!(!ext4_names(&made, 2, "/etc").contains(".arm-image"));
+        }
+        let delete = ["--resolv-conf", "delete", "--restore-resolv-conf", "--isolation", isolation];
+        let look = ["--run", "test ! -e /etc/resolv.conf && test ! -L /etc/resolv.conf"];
+        place.run(build("own.img", &[&delete, look.as_slice()].concat())).expect(0);
+        assert_eq!(inode(&place.path("o.img")), before);
+    }
+}
+
+#[test]
+fn the_images_own_name_servers_come_back_in_a_guest() {
+    name_servers(&images::raspios_arm64_tiny(), "guest");
+}
+
+#[test]
+fn privileged_images_own_name_servers_come_back_here() {
+    let source = images::raspios_arm64_tiny();
+    in_guest("privileged_images_own_name_servers_come_back_here", || {
+        name_servers(&source, "host");
+    });
+}
+
 #[test]
 fn a_step_that_fills_tmp_stops_no_other() {
     let place = Place::new();

@@ -322,6 +322,10 @@ pub(crate) struct Enter {
     /// What becomes of the image's /etc/resolv.conf
     #[arg(long, value_enum, default_value_t = Resolv::BindHost, value_name = "MODE")]
     pub(crate) resolv_conf: Resolv,
+    /// Bring the image's own /etc/resolv.conf back in the end, where it was
+    /// replaced or deleted
+    #[arg(long)]
+    pub(crate) restore_resolv_conf: bool,
     /// Where the privileged half runs: in this kernel (needs root), or in
     /// a throw-away guest kernel (needs no privilege)
     #[arg(long, value_enum, default_value_t = Isolated::Auto, value_name = "WHERE")]

@@ -187,6 +187,7 @@ fn enter(given: args::Enter, around: &Surroundings) -> Enter {
         binds: given.bind,
         search: around.search.clone(),
         resolv_conf: given.resolv_conf.into(),
+        restore_resolv_conf: given.restore_resolv_conf,
         isolation: given.isolation.into(),
         mapper: given.mapper.into(),
     }

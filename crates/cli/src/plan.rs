@@ -158,6 +158,8 @@ pub struct Enter {
     pub search: Vec<PathBuf>,
     /// What becomes of the image's resolv.conf.
     pub resolv_conf: ResolvConf,
+    /// Whether the image's own resolv.conf comes back in the end, where it was replaced or deleted.
+    pub restore_resolv_conf: bool,
     /// Whether programs that ask for their data to be on the disk wait until they are; it takes longer.
     pub sync: bool,
     /// Whether packages may start services in the image.

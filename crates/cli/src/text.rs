@@ -111,6 +111,7 @@ impl Plan {
                 ResolvConf::BindHost => "bind-host",
                 ResolvConf::Delete => "delete",
             },
+            "restore_resolv_conf": enter.restore_resolv_conf,
             "isolation": enter.isolation,
             "mapper": enter.mapper,
             "cache": self.origin.cache.as_deref().map(lossy),
@@ -182,6 +183,7 @@ impl fmt::Display for Plan {
         let said = |yes: bool, text: &'static str| if yes { text } else { "" };
         f.write_str(said(enter.sync, "\nsync       programs wait for the disk"))?;
         f.write_str(said(enter.services, "\nservices   may start"))?;
+        f.write_str(said(enter.restore_resolv_conf, "\nresolv     the image's own comes back in the end"))?;
         match self.on_error {
             OnError::Cleanup => {}
             OnError::Shell => f.write_str("\non error   a shell in the image")?,

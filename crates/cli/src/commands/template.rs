@@ -202,7 +202,7 @@ mod tests {
     use crate::args::{Cli, SAID_BY_TEMPLATES};
 
     /// What is given besides a template: how to read it, how to build, how to tell.
-    const BESIDES: [&str; 25] = [
+    const BESIDES: [&str; 26] = [
         "template",
         "var",
         "var_file",
@@ -213,6 +213,7 @@ mod tests {
         "max_size",
         "shrink",
         "services",
+        "restore_resolv_conf",
         "sync",
         "isolation",
         "mapper",

@@ -97,6 +97,7 @@ fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Erro
     let mut builder = Root::builder()
         .resolv_conf(job.resolv_conf)
         .resolv_conf_source(&job.resolv_conf_source)
+        .restore_resolv_conf(job.restore_resolv_conf)
         .personality32(arch.is_32bit())
         .sync(job.sync)
         .services(job.services)

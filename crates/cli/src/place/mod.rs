@@ -47,6 +47,8 @@ pub(crate) struct Job {
     /// What becomes of resolv.conf.
     #[serde(with = "ResolvConfName")]
     pub(crate) resolv_conf: ResolvConf,
+    /// Whether the image gets its own back.
+    pub(crate) restore_resolv_conf: bool,
     /// The file that holds the host's name servers.
     pub(crate) resolv_conf_source: PathBuf,
     /// Whether programs wait until their data are on the disk.
@@ -144,6 +146,7 @@ impl Job {
             qemu_arguments: enter.qemu_arguments.clone(),
             processor: None,
             resolv_conf: enter.resolv_conf,
+            restore_resolv_conf: enter.restore_resolv_conf,
             resolv_conf_source: "/etc/resolv.conf".into(),
             sync: enter.sync,
             services: enter.services,
