@@ -19,3 +19,5 @@ mod provisioners;
 mod resolv;
 #[path = "privileged_chroot/runs.rs"]
 mod runs;
+#[path = "privileged_chroot/threads.rs"]
+mod threads;
