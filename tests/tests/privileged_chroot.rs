@@ -11,6 +11,8 @@ mod fsync;
 mod image;
 #[path = "privileged_chroot/inside.rs"]
 mod inside;
+#[path = "privileged_chroot/killed.rs"]
+mod killed;
 #[path = "privileged_chroot/mounts.rs"]
 mod mounts;
 #[path = "privileged_chroot/provisioners.rs"]

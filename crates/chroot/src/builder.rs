@@ -99,9 +99,9 @@ impl Builder {
 
     /// Whether programs that ask for their data to be on the disk (`fsync` and its relatives) wait until it is.
     ///
-    /// Unless asked for, they are answered at once, which makes installing packages a third faster, and
-    /// everything is written back in the end. That is safe as long as an image whose [`Root`] was not closed is
-    /// thrown away. A kernel without seccomp filters lets them wait.
+    /// Unless asked for, they are answered at once, and everything is written back in the end. Installing packages saves
+    /// what waiting costs: much on a disk that spins, next to nothing on one that answers at once. That is safe as long as
+    /// an image whose [`Root`] was not closed is thrown away. A kernel without seccomp filters lets them wait.
     pub fn sync(mut self, yes: bool) -> Builder {
         self.sync = yes;
         self
@@ -110,8 +110,8 @@ impl Builder {
     /// Mounts `mounts` as one tree, in any order given, with private `/dev`, `/sys`, `/run` and `/tmp` in it.
     ///
     /// Links in the image that lead to a mount point are followed inside the image; a directory that is
-    /// missing is made. Nothing is mounted if this fails. An `/etc/ld.so.preload` looks empty while it is mounted:
-    /// its libraries are for the board.
+    /// missing is made. Nothing is mounted if this fails. An `/etc/ld.so.preload` looks empty while it is mounted,
+    /// as its libraries are for the board. What a killed run has left in the way of files of the image is put back first.
     ///
     /// # Errors
     ///

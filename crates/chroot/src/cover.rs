@@ -1,23 +1,26 @@
 //! Files of the image that something private lies on top of while it is mounted, and how the image gets its own back.
 
 use crate::device::{attach, bound};
+use crate::parked::{PRELOAD, Place, heal};
 use crate::{Error, Node, files};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What lies on top is made under this name in the private `/run`, then only bound.
 const CONTENT: &str = ".arm-image-cover";
 
 /// What is to be done to the image before it is let go of.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Undo {
     /// Remove what was made only to mount something on it.
     Remove(PathBuf),
-    /// Put back what was renamed out of the way, or remove what took the place of nothing.
-    PutBack { original: Option<PathBuf>, path: PathBuf },
+    /// Put back what waits, whatever has taken its place.
+    PutBack(Place),
+    /// Put it back, unless something else has taken the place of this file.
+    Reclaim { place: Place, made: OwnedFd },
     /// The same for [`FORBIDDEN`], unless a program of the image has put something else there, or nothing.
     Retract { original: Option<PathBuf>, path: PathBuf },
 }
@@ -28,17 +31,17 @@ impl Undo {
     /// There the names are no mount points; the kernel takes the bind away with its name (since Linux 3.18).
     pub(crate) fn run(&self, root: BorrowedFd<'_>) -> Result<(), Error> {
         let (path, done) = match self {
-            Undo::Remove(path) => (path, files::remove(root, path)),
-            Undo::PutBack { original: None, path } => (path, files::remove(root, path)),
-            Undo::PutBack { original: Some(original), path } => (path, files::rename(root, original, path)),
-            Undo::Retract { original, path } => (path, retract(root, original.as_deref(), path)),
+            Undo::Remove(path) => (path.as_path(), files::remove(root, path)),
+            Undo::PutBack(place) => (Path::new(place.path), place.put_back(root)),
+            Undo::Reclaim { place, made } => (Path::new(place.path), place.reclaim(root, made.as_fd())),
+            Undo::Retract { original, path } => (path.as_path(), retract(root, original.as_deref(), path)),
         };
         match done {
             // A program of the image may have removed it itself, or put something of its own there.
             Err(source)
                 if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
             {
-                Err(Error::Restore { path: path.clone(), source })
+                Err(Error::Restore { path: path.into(), source })
             }
             _ => Ok(()),
         }
@@ -137,10 +140,28 @@ fn retract(root: BorrowedFd<'_>, original: Option<&Path>, path: &Path) -> io::Re
     }
 }
 
-/// The libraries that every program loads first.
-const PRELOAD: &str = "/etc/ld.so.preload";
-
 impl Change<'_> {
+    /// Puts back what a killed run has left in the way.
+    pub(crate) fn heal(&self) -> Result<(), Error> {
+        heal(self.root).map_err(|source| Error::Cover { path: "/etc".into(), source })?;
+        match files::follow(self.root, Path::new(POLICY)).and_then(|path| self.allow(&path)) {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+            done => done.map_err(|source| Error::Cover { path: POLICY.into(), source }),
+        }
+    }
+
+    fn allow(&self, path: &Path) -> io::Result<()> {
+        let parked = path.with_file_name(PARKED);
+        // The image's own, or what stood in for nothing.
+        if self.exists(&parked)? {
+            files::rename(self.root, &parked, path)
+        } else if is_forbidden(self.root, path)? {
+            files::remove(self.root, path)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Keeps packages that are installed or removed from starting and stopping services.
     ///
     /// This is a file and no cover: scripts that do the same themselves write one and remove it.
@@ -158,12 +179,6 @@ impl Change<'_> {
 
     fn forbid(&mut self, path: PathBuf) -> io::Result<()> {
         let parked = path.with_file_name(PARKED);
-        // What a killed run has left: the image's own, or what stood in for nothing.
-        if self.exists(&parked)? {
-            files::rename(self.root, &parked, &path)?;
-        } else if is_forbidden(self.root, &path)? {
-            files::remove(self.root, &path)?;
-        }
         let own = self.exists(&path)?;
         if own {
             files::rename(self.root, &path, &parked)?;
@@ -174,8 +189,8 @@ impl Change<'_> {
 
     /// Keeps programs from loading what is made for the board's own processor, as in Raspberry Pi OS for armhf.
     pub(crate) fn forget_preload(&mut self) -> Result<(), Error> {
-        let done = files::follow(self.root, Path::new(PRELOAD))
-            .and_then(|target| if self.exists(&target)? { self.cover(&target, b"", 0o644) } else { Ok(()) });
-        done.map_err(|source| Error::Cover { path: PRELOAD.into(), source })
+        let done = files::follow(self.root, Path::new(PRELOAD.path))
+            .and_then(|target| if self.exists(&target)? { self.stand(PRELOAD, b"") } else { Ok(()) });
+        done.map_err(|source| Error::Cover { path: PRELOAD.path.into(), source })
     }
 }

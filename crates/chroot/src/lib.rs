@@ -25,11 +25,27 @@
 //! # Ok::<(), arm_image_chroot::Error>(())
 //! ```
 //!
+//! Who wants the mounts only, for programs of this machine, asks for nothing else:
+//!
+//! ```no_run
+//! # use arm_image_chroot::{ChrootRunner, Mount, ResolvConf, Root};
+//! # use std::path::Path;
+//! # let mounts = [Mount { device: Path::new("/dev/dm-1"), target: "/".into(), kind: "ext4".into(), options: Vec::new() }];
+//! let root = Root::builder().resolv_conf(ResolvConf::Off).services(true).mount(&mounts)?;
+//! if let Some(path) = root.seen_at() {
+//!     std::process::Command::new("du").arg("-sh").arg(path.join("usr")).status()?;
+//! }
+//! root.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is left behind
 //!
 //! Nothing, and the limits first: a file system that was being written when this process is killed
 //! is as consistent as after a power cut, and a [`Directory`](Root::directory) that outlives its
-//! root keeps its file system busy.
+//! root keeps its file system busy. In the image itself, SIGKILL leaves what stands in for its files at that moment:
+//! `/etc/resolv.conf`, an empty `/etc/ld.so.preload`, and a `policy-rc.d`; its own wait beside them, and the next
+//! [`Builder::mount`] puts them back. Empty files and folders that a [`Bind`] lay on stay.
 //!
 //! * The mounts live in a mount namespace of their own, made on a thread that ends; its only owner is
 //!   a file descriptor in [`Root`]. The process's own mounts, working directory and signal handlers
@@ -77,6 +93,7 @@ mod files;
 mod hostname;
 mod lines;
 mod namespace;
+mod parked;
 mod provision;
 mod resolv;
 mod seccomp;

@@ -1,6 +1,7 @@
 //! Name servers for programs in the image.
 
 use crate::cover::{Change, Undo};
+use crate::parked::RESOLV_CONF;
 use crate::{Builder, Error, Node, files};
 use std::fs;
 use std::io;
@@ -15,27 +16,22 @@ pub enum ResolvConf {
     ///
     /// It stays, unless [`Builder::restore_resolv_conf`] is asked for.
     CopyHost,
-    /// The host's content covers the image's file while it is mounted, and the image's own stays as it is.
+    /// A file with the host's content stands in the place of the image's own, which comes back in the end as it was.
     ///
-    /// What a program writes there is lost. Where the image has no such file, an empty one stands in
-    /// until [`Root::close`](crate::Root::close).
+    /// What a program writes to it is lost; what a program puts in its place stays, and the image's own goes then. Where
+    /// the image has a link, or is read-only, the content only lies on top of the file that is there or led to.
     #[default]
     BindHost,
     /// The image's file or link is removed; [`Builder::restore_resolv_conf`] brings it back.
     Delete,
 }
 
-const PATH: &str = "/etc/resolv.conf";
-
-/// The image's own file or link waits here, the same inode, until it is put back.
-const PARKED: &str = "/etc/.arm-image-resolv.conf";
-
 /// Does as `builder` says in a mounted tree.
 pub(crate) fn set_up(builder: &Builder, change: &mut Change<'_>) -> Result<(), Error> {
     let source = &builder.resolv_conf_source;
     let read =
         || fs::read(source).map_err(|cause| Error::ResolvConfSource { path: source.clone(), source: cause });
-    let path = Path::new(PATH);
+    let path = Path::new(RESOLV_CONF.path);
     let done = match builder.resolv_conf {
         ResolvConf::Off => Ok(()),
         ResolvConf::Delete => take_away(builder.restore_resolv_conf, change),
@@ -47,7 +43,7 @@ pub(crate) fn set_up(builder: &Builder, change: &mut Change<'_>) -> Result<(), E
         }
         ResolvConf::BindHost => {
             let content = read()?;
-            files::follow(change.root, path).and_then(|target| change.cover(&target, &content, 0o644))
+            change.stand(RESOLV_CONF, &content)
         }
     };
     done.map_err(|source| Error::ResolvConf { path: path.into(), source })
@@ -55,19 +51,13 @@ pub(crate) fn set_up(builder: &Builder, change: &mut Change<'_>) -> Result<(), E
 
 /// Removes the image's own, or keeps it aside.
 fn take_away(restore: bool, change: &mut Change<'_>) -> io::Result<()> {
-    let (path, parked) = (Path::new(PATH), Path::new(PARKED));
-    let found = |result: io::Result<()>| match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        result => result.map(|()| true),
-    };
-    // One that waits already is the image's own, from a run that was killed; what is in its place is not.
-    if change.exists(parked)? {
-        found(files::rename(change.root, parked, path))?;
+    if restore {
+        RESOLV_CONF.park(change.root)?;
+        change.undo.push(Undo::PutBack(RESOLV_CONF));
+        return Ok(());
     }
-    if !restore {
-        return found(files::remove(change.root, path)).map(drop);
+    match files::remove(change.root, Path::new(RESOLV_CONF.path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
     }
-    let exists = found(files::rename(change.root, path, parked))?;
-    change.undo.push(Undo::PutBack { original: exists.then(|| parked.into()), path: path.into() });
-    Ok(())
 }

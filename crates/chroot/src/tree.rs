@@ -173,6 +173,7 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
         attach_in(top, &mount.directory, &mount.target)?;
     }
     let mut change = Change { root: top, run: run.as_fd(), undo: &mut tree.undo };
+    change.heal()?;
     for (bind, mount) in builder.binds.iter().zip(&binds) {
         bind.attach(mount.as_fd(), &mut change)?;
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use arm_image_chroot::{Bind, ChrootRunner, Error, Node, Provisioner, ResolvConf, Root, Script, Scripts};
 use arm_image_tests::in_guest;
 
-use crate::image::{Image, go_on, sh, text};
+use crate::image::{Image, go_on, sh, text, tool};
 
 /// The image's tree as a list, but for what its own file systems hide.
 const LIST: &str = "cd / && busybox find . -xdev | busybox sort";
@@ -88,8 +88,14 @@ fn privileged_chroot_hides_what_every_program_would_load_first() {
         let mut root = image.root();
         assert_eq!(sh(&mut root, "busybox wc -c </etc/ld.so.preload"), "0\n");
         root.close().unwrap();
-        let debugfs = crate::image::tool("debugfs", &["-R", "cat /etc/ld.so.preload"], &[&image.devices[0]]);
+        let debugfs = tool("debugfs", &["-R", "cat /etc/ld.so.preload"], &[&image.devices[0]]);
         assert_eq!(debugfs, own);
+        // Packages that put another line there can.
+        let mut root = image.root();
+        sh(&mut root, "busybox sed -i -e /old/d /etc/ld.so.preload; echo /lib/new.so >>/etc/ld.so.preload");
+        root.close().unwrap();
+        let debugfs = tool("debugfs", &["-R", "cat /etc/ld.so.preload"], &[&image.devices[0]]);
+        assert_eq!(debugfs, "/lib/new.so\n");
         let image = Image::new();
         let mut root = image.root();
         assert_eq!(sh(&mut root, "test -e /etc/ld.so.preload || echo none"), "none\n");

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use arm_image_chroot::{ResolvConf, Root};
 use arm_image_tests::in_guest;
 
-use crate::image::{Image, sh};
+use crate::image::{Image, sh, tool};
 
 #[test]
 fn privileged_chroot_binds_resolv_conf_and_writes_neither_side() {
@@ -104,6 +104,85 @@ fn privileged_chroot_brings_back_the_images_own_resolv_conf() {
                 root.close().unwrap();
             }
         }
+    });
+}
+
+/// What programs do to the file, and what the image has in the end: `own` where it is the image's own again.
+const CHANGES: [(&str, &str); 6] = [
+    ("busybox true", "own"),
+    ("echo theirs >/etc/resolv.conf", "own"),
+    ("busybox rm /etc/resolv.conf", "none"),
+    ("busybox ln -sf ../run/stub /etc/resolv.conf", "../run/stub"),
+    ("echo theirs >/etc/new; busybox mv /etc/new /etc/resolv.conf", "theirs"),
+    // The new file may get the number of the old one, unless somebody sees to it.
+    ("busybox rm /etc/resolv.conf; echo theirs >/etc/resolv.conf", "theirs"),
+];
+
+#[test]
+fn privileged_chroot_lets_programs_replace_resolv_conf() {
+    in_guest("resolv::privileged_chroot_lets_programs_replace_resolv_conf", || {
+        let host = tempfile::tempdir().unwrap();
+        let source = host.path().join("resolv.conf");
+        fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+        let look = "busybox readlink /etc/resolv.conf || cat /etc/resolv.conf 2>/dev/null || echo none";
+        for own in [Some("image's own"), None] {
+            let image = Image::with(|tree| {
+                if let Some(own) = own {
+                    fs::write(tree.join("etc/resolv.conf"), format!("{own}\n")).unwrap();
+                }
+            });
+            for (change, left) in CHANGES {
+                let mut root = Root::builder().resolv_conf_source(&source).mount(&image.mounts()).unwrap();
+                assert_eq!(sh(&mut root, "cat /etc/resolv.conf"), "nameserver 192.0.2.1\n");
+                sh(&mut root, change);
+                root.close().unwrap();
+                let mut root = image.root();
+                let expected = if left == "own" { own.unwrap_or("none") } else { left };
+                assert_eq!(sh(&mut root, look), format!("{expected}\n"), "{change}");
+                let names = sh(&mut root, "busybox ls -A /etc");
+                assert!(!names.contains(".arm-image"), "{change}: {names}");
+                sh(&mut root, "busybox rm -f /etc/resolv.conf");
+                if let Some(own) = own {
+                    sh(&mut root, &format!("echo \"{own}\" >/etc/resolv.conf"));
+                }
+                root.close().unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn privileged_chroot_covers_a_resolv_conf_that_cannot_be_moved() {
+    in_guest("resolv::privileged_chroot_covers_a_resolv_conf_that_cannot_be_moved", || {
+        let host = tempfile::tempdir().unwrap();
+        let source = host.path().join("resolv.conf");
+        fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+        let image = Image::with(|tree| fs::write(tree.join("etc/resolv.conf"), "image's own\n").unwrap());
+        let builder = Root::builder().resolv_conf_source(&source);
+        // Immutable, as some keep others from writing to it; the other flag is that of every file on ext4.
+        let flags = |flags: &str| {
+            let request = format!("set_inode_field /etc/resolv.conf flags {flags}");
+            tool("debugfs", &["-w", "-R", &request], &[&image.devices[0]]);
+        };
+        flags("0x80010");
+        let mut root = builder.mount(&image.mounts()).unwrap();
+        assert_eq!(sh(&mut root, "cat /etc/resolv.conf"), "nameserver 192.0.2.1\n");
+        root.close().unwrap();
+        let mut root = image.root();
+        let refused = "cat /etc/resolv.conf; busybox rm /etc/resolv.conf 2>/dev/null || echo refused";
+        assert_eq!(sh(&mut root, refused), "image's own\nrefused\n");
+        root.close().unwrap();
+        flags("0x80000");
+        let mut root = image.root();
+        // Nor where there is no room for another file.
+        sh(&mut root, "busybox dd if=/dev/zero of=/full bs=4k 2>/dev/null; :");
+        root.close().unwrap();
+        let mut root = builder.mount(&image.mounts()).unwrap();
+        assert_eq!(sh(&mut root, "cat /etc/resolv.conf"), "nameserver 192.0.2.1\n");
+        root.close().unwrap();
+        let mut root = image.root();
+        assert_eq!(sh(&mut root, "cat /etc/resolv.conf; busybox ls -A /etc"), "image's own\nresolv.conf\n");
+        root.close().unwrap();
     });
 }
 
