@@ -242,7 +242,17 @@ fn a_dry_run_touches_nothing() {
     place.write("script.sh", "#!/bin/sh\n");
     let build = ["build", "--source", &url, "--checksum", "none", "--output", "o/o.img", "--size", "+64M"];
     let steps = ["--run", "first", "--copy", "script.sh:/opt/s", "--script", "script.sh", "--run", "last"];
-    let more = ["--env", "A=b", "--bind", "a:/b:ro", "--qemu-arg", "-cpu", "--qemu-arg=--x y", "--sync"];
+    let more = [
+        "--env",
+        "A=b",
+        "--bind",
+        "a:/b:ro",
+        "--qemu-arg",
+        "-cpu",
+        "--qemu-arg=--x y",
+        "--sync",
+        "--apt-cache=debs",
+    ];
     let steps =
         [steps.as_slice(), &more, &["--services", "--restore-resolv-conf", "--on-error", "shell"]].concat();
     let plan = place.run(build.iter().chain(&steps).chain(&["--dry-run"])).expect(0).stdout();
@@ -260,6 +270,7 @@ fn a_dry_run_touches_nothing() {
     let shown = serde_json::json!([{"source": "a", "target": "/b", "read_only": true}]);
     assert_eq!(plan["binds"], shown);
     assert_eq!(plan["qemu_args"], serde_json::json!(["-cpu", "--x y"]));
+    assert_eq!(plan["apt_cache"], "debs");
     for said in ["sync", "services", "restore_resolv_conf"] {
         assert_eq!(plan[said], true, "{said}");
     }

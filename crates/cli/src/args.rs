@@ -316,6 +316,10 @@ pub(crate) struct Enter {
     /// folders only)
     #[arg(long, value_name = "SRC:DST[:ro]", value_parser = values::bind)]
     pub(crate) bind: Vec<Bind>,
+    /// Keep the packages that apt downloads in this folder, and use them
+    /// again: images that share one have to trust each other
+    #[arg(long, value_name = "DIR")]
+    pub(crate) apt_cache: Option<PathBuf>,
     /// Let packages start services in the image
     #[arg(long)]
     pub(crate) services: bool,

@@ -185,6 +185,7 @@ fn enter(given: args::Enter, around: &Surroundings) -> Enter {
         sync: false,
         services: given.services,
         binds: given.bind,
+        apt_cache: given.apt_cache,
         search: around.search.clone(),
         resolv_conf: given.resolv_conf.into(),
         restore_resolv_conf: given.restore_resolv_conf,

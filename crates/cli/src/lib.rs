@@ -42,6 +42,7 @@ mod machine;
 mod obtain;
 mod occupied;
 mod output;
+mod packages;
 mod place;
 mod plan;
 mod resize;

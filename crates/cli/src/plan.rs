@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use step::{Local, Step, Work};
 
-use crate::{Error, Size};
+use crate::{Error, Size, packages};
 
 /// Everything that [`build`](crate::build) needs to know.
 ///
@@ -166,6 +166,9 @@ pub struct Enter {
     pub services: bool,
     /// What of this machine the image is shown; in a guest, folders only.
     pub binds: Vec<Bind>,
+    /// The folder that the packages are kept in which apt downloads in the image, for the next image. It is made if it is
+    /// missing. Images that share one have to trust each other: root in one can change what another installs.
+    pub apt_cache: Option<PathBuf>,
     /// Where the privileged half runs.
     pub isolation: Isolation,
     /// How partitions become block devices.
@@ -202,6 +205,18 @@ impl Enter {
             source.metadata().map_err(|cause| refused(cause.to_string()))?;
             if !is_clean(target) || target == Path::new("/") {
                 return Err(refused(format!("`{}` is no place for it", target.display())));
+            }
+        }
+        if let Some(folder) = &self.apt_cache {
+            let refused = |problem: &str| Error::Plan {
+                problem: format!("packages cannot be kept in `{}`: {problem}", folder.display()),
+                hint: "write --apt-cache DIR, with a folder of this machine".to_owned(),
+            };
+            if folder.exists() && !folder.is_dir() {
+                return Err(refused("it is no folder"));
+            }
+            if self.binds.iter().any(|bind| bind.target == Path::new(packages::ARCHIVES)) {
+                return Err(refused("another folder is shown to apt already"));
             }
         }
         if self.qemu_arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {

@@ -64,6 +64,11 @@ impl Swept {
     }
 }
 
+/// Removes the folders in `scratch` that processes left that are gone.
+pub(crate) fn remove_stale(scratch: &Path) -> Result<(), Error> {
+    stale_folders(scratch)?.into_iter().try_for_each(StaleFolder::remove)
+}
+
 /// A folder that nobody uses, and its lock as long as it is to be removed; one that was made without getting as far has none.
 #[derive(Debug)]
 struct StaleFolder {

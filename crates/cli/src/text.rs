@@ -103,6 +103,7 @@ impl Plan {
             "qemu_args": enter.qemu_arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>(),
             "sync": enter.sync,
             "services": enter.services,
+            "apt_cache": enter.apt_cache.as_deref().map(lossy),
             "binds": enter.binds.iter().map(bind).collect::<Vec<_>>(),
             "on_error": self.on_error,
             "resolv_conf": match enter.resolv_conf {
@@ -179,6 +180,9 @@ impl fmt::Display for Plan {
         for bind in &enter.binds {
             let how = if bind.read_only { ", read-only" } else { "" };
             write!(f, "\nshown      {} at {}{how}", bind.source.display(), bind.target.display())?;
+        }
+        if let Some(folder) = &enter.apt_cache {
+            write!(f, "\npackages   are kept in {}", folder.display())?;
         }
         let said = |yes: bool, text: &'static str| if yes { text } else { "" };
         f.write_str(said(enter.sync, "\nsync       programs wait for the disk"))?;

@@ -202,7 +202,7 @@ mod tests {
     use crate::args::{Cli, SAID_BY_TEMPLATES};
 
     /// What is given besides a template: how to read it, how to build, how to tell.
-    const BESIDES: [&str; 26] = [
+    const BESIDES: [&str; 27] = [
         "template",
         "var",
         "var_file",
@@ -212,6 +212,7 @@ mod tests {
         "keyring",
         "max_size",
         "shrink",
+        "apt_cache",
         "services",
         "restore_resolv_conf",
         "sync",

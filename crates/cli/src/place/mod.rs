@@ -26,7 +26,7 @@ pub(crate) use host::with_devices;
 
 use crate::{
     Enter, Error, Event, Isolation, Mapper, MountPoint, OnEvent, Part, Stage, build::tell,
-    machine::may_grow_mounted,
+    machine::may_grow_mounted, packages::Packages,
 };
 
 /// What the privileged half needs to know, wherever it runs.
@@ -178,15 +178,31 @@ pub(crate) fn with_root<T>(
 ) -> Result<T, Error> {
     let (place, why) = choose(enter, &job.kinds(), job.arch()?)?;
     tell(on, Event::Stage(Stage::Mount, &format!("mounting the image {why}")))?;
-    match place {
-        Place::Guest => guest::with_root(path, job, enter, scratch, on, work),
-        Place::Host => host::with_root(&open(path)?, job, on, |root, on| {
-            let outcome = work(root, on);
-            // Taken down even if the caller has had enough.
-            let told = tell(on, Event::Stage(Stage::Finish, "taking everything down"));
-            outcome.and_then(|value| told.map(|()| value))
-        }),
+    let mut packages = enter.apt_cache.as_deref().map(Packages::open).transpose()?;
+    let mut job = job.clone();
+    job.binds.extend(packages.iter().map(|packages| JobBind::from(&packages.bind())));
+    let outcome = {
+        let on: OnEvent<'_> = &mut |event| {
+            if let Some(packages) = &mut packages {
+                packages.look();
+            }
+            on(event)
+        };
+        match place {
+            Place::Guest => guest::with_root(path, &job, enter, scratch, on, work),
+            Place::Host => host::with_root(&open(path)?, &job, on, |root, on| {
+                let outcome = work(root, on);
+                // Taken down even if the caller has had enough.
+                let told = tell(on, Event::Stage(Stage::Finish, "taking everything down"));
+                outcome.and_then(|value| told.map(|()| value))
+            }),
+        }
+    };
+    if let Some(Err(error)) = packages.map(Packages::close) {
+        // The image is as good without: whether the caller wants to go on is asked elsewhere.
+        let _ = on(Event::Warning(&crate::chain(&error)));
     }
+    outcome
 }
 
 /// Grows the file systems that `job` marks in the image at `path`.
