@@ -2,6 +2,7 @@
 
 mod guest;
 pub mod images;
+pub mod machine_code;
 pub mod program;
 
 pub use guest::{guest_lines, in_guest, init_program, serve};

@@ -9,17 +9,14 @@ use std::process::{Command, Output};
 
 use arm_image_qemu::{Arch, Error, Options, enable, find_binary, stale};
 use arm_image_tests::in_guest;
+use arm_image_tests::machine_code::{NAME_ARM, NAME_ARM64, program};
 use nix::mount::{MsFlags, mount};
 use tempfile::TempDir;
 
-#[path = "privileged_qemu/program.rs"]
-mod program;
 #[path = "privileged_qemu/rights.rs"]
 mod rights;
 #[path = "privileged_qemu/start.rs"]
 mod start;
-
-use program::{NAME_ARM, NAME_ARM64, program};
 
 /// A root folder that holds nothing but the program `/hello` of this architecture, which tells its `argv[0]`.
 fn root(arch: Arch) -> TempDir {

@@ -219,6 +219,11 @@ impl Enter {
                 return Err(refused("another folder is shown to apt already"));
             }
         }
+        if self.qemu.is_some() {
+            // Whatever it is to run, it has to be static.
+            let options = arm_image_qemu::Options { binary: self.qemu.clone(), search: Vec::new() };
+            arm_image_qemu::find_binary(self.arch.unwrap_or(Arch::Arm64), &options)?;
+        }
         if self.qemu_arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {
             return Err(Error::Plan {
                 problem: "an argument of qemu's has a NUL in it".to_owned(),

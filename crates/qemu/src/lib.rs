@@ -61,7 +61,7 @@ mod registry;
 mod stale;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use arch::Arch;
 pub use binary::find_binary;
@@ -135,6 +135,14 @@ pub fn enable_with(arch: Arch, options: &Options, start: &Start) -> Result<Emula
         Some(serving) => register(arch, options, start, registry).or_else(|_| Ok(Emulation::host(serving))),
         None => register(arch, options, start, registry),
     }
+}
+
+/// Sees that the qemu at `path` runs programs of `arch`, by asking it; one that does not say (a wrapper) is believed.
+///
+/// # Errors
+/// When it cannot be run, or emulates another architecture.
+pub fn verify(arch: Arch, path: &Path) -> Result<(), Error> {
+    binary::told(arch, path).map(drop)
 }
 
 fn register(arch: Arch, options: &Options, start: &Start, registry: Registry) -> Result<Emulation, Error> {

@@ -11,8 +11,8 @@ use arm_image_tests::program::{program as arm_image, stdout_of, tool};
 use arm_image_tests::{images, in_guest};
 use nix::mount::{MsFlags, mount};
 
-use crate::program::{MACHINE_ARM, USER_ARM, USER_ARM64};
 use crate::{add, register, root_with, searching};
+use arm_image_tests::machine_code::{MACHINE_ARM, USER_ARM, USER_ARM64};
 
 const NOBODY: u32 = 65534;
 

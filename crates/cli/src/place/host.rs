@@ -2,10 +2,10 @@
 
 use std::fs::File;
 
-use arm_image_chroot::{ChrootRunner, Mount, Root};
+use arm_image_chroot::{Bind, ChrootRunner, Mount, Root};
 use arm_image_mapper::{DeviceMapper, DmMapper, LoopMapper, Mapped};
 use arm_image_partition::filesystem::{self, Kind};
-use arm_image_qemu::{Arch, Start};
+use arm_image_qemu::{Arch, Emulation, Start};
 
 use super::{Job, JobPart};
 use crate::{Error, Event, Mapper, OnEvent, build::tell};
@@ -37,26 +37,43 @@ pub(super) fn with_root<T>(
     work: impl FnOnce(&mut dyn ChrootRunner, OnEvent<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let arch = job.arch()?.ok_or(arm_image_chroot::Error::NoRoot)?;
-    let options = arm_image_qemu::Options { binary: job.qemu.clone(), search: job.search.clone() };
-    let start = match job.qemu_arguments.is_empty() {
-        true => Start::Plain,
-        false => Start::Arguments(job.qemu_arguments.clone()),
-    };
-    let emulation = arm_image_qemu::enable_with(arch, &options, &start)?;
+    let emulation = emulate(job, arch)?;
     let version = emulation.version().map(|line| format!(": {line}")).unwrap_or_default();
-    let outcome = tell(on, Event::Note(&format!("{arch} programs run by {}{version}", emulation.describe())))
-        .and_then(|()| {
-            with_devices(image, &job.parts, job.mapper, |mapped| {
-                grow(job, mapped)?;
-                let mut root = mount(job, arch, mapped)?;
-                let outcome = work(&mut root, on);
-                if outcome.is_ok() {
-                    trim(job, &root);
-                }
-                close(outcome, root.close())
-            })
-        });
+    let place = if emulation.inside().is_some() { ", shown in the image for the run" } else { "" };
+    let how = format!("{arch} programs run by {}{place}{version}", emulation.describe());
+    let outcome = tell(on, Event::Note(&how)).and_then(|()| {
+        with_devices(image, &job.parts, job.mapper, |mapped| {
+            grow(job, mapped)?;
+            let mut root = mount(job, arch, &emulation, mapped)?;
+            let outcome = work(&mut root, on);
+            if outcome.is_ok() {
+                trim(job, &root);
+            }
+            close(outcome, root.close())
+        })
+    });
     close(outcome, emulation.close())
+}
+
+/// Has the kernel run programs of `arch`.
+///
+/// Where nobody may change its handlers, as in many containers, and the host's own finds its qemu only by a path, that path
+/// leads to qemu in the image as long as this lasts.
+fn emulate(job: &Job, arch: Arch) -> Result<Emulation, Error> {
+    let options = arm_image_qemu::Options { binary: job.qemu.clone(), search: job.search.clone() };
+    if !job.qemu_arguments.is_empty() {
+        let start = Start::Arguments(job.qemu_arguments.clone());
+        return Ok(arm_image_qemu::enable_with(arch, &options, &start)?);
+    }
+    let refused = match arm_image_qemu::enable(arch, &options) {
+        Ok(emulation) => return Ok(emulation),
+        Err(error) => error,
+    };
+    match arm_image_qemu::enable_with(arch, &options, &Start::Inside) {
+        Ok(emulation) => Ok(emulation),
+        // Why the better way is closed is what there is to mend.
+        Err(_) => Err(refused.into()),
+    }
 }
 
 /// Gives what is free in the mounted file systems back to the image file, so that it holds only what is used. Where that
@@ -85,7 +102,7 @@ pub(super) fn shrink_only(image: &File, job: &Job, margin: u64) -> Result<u64, E
     })
 }
 
-fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Error> {
+fn mount<'d>(job: &Job, arch: Arch, emulation: &Emulation, mapped: &'d Mapped) -> Result<Root<'d>, Error> {
     let mounts = job.parts.iter().zip(mapped.paths()).flat_map(|(part, device)| {
         part.mounts.iter().map(|(target, options)| Mount {
             device,
@@ -105,6 +122,9 @@ fn mount<'d>(job: &Job, arch: Arch, mapped: &'d Mapped) -> Result<Root<'d>, Erro
     if let Some(processor) = &job.processor {
         // Arguments would be those of every such program of this machine.
         builder = builder.variable("QEMU_CPU", processor);
+    }
+    if let Some(qemu) = emulation.inside() {
+        builder = builder.bind(Bind { source: qemu.into(), target: qemu.into(), read_only: true });
     }
     for bind in job.binds.iter().cloned() {
         builder = builder.bind(bind.into());

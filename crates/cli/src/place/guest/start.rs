@@ -50,7 +50,10 @@ impl Remote {
         // The guest's kernel is an x86-64 one, whatever this machine can run itself.
         if let Some(arch) = job.arch()?.filter(|arch| !matches!(arch, Arch::X86_64 | Arch::X86)) {
             let options = arm_image_qemu::Options { binary: job.qemu.take(), search: enter.search.clone() };
-            builder = builder.file(arm_image_qemu::find_binary(arch, &options)?, QEMU);
+            let qemu = arm_image_qemu::find_binary(arch, &options)?;
+            // In there it has another name, which would mean nothing to the user.
+            arm_image_qemu::verify(arch, &qemu)?;
+            builder = builder.file(qemu, QEMU);
             job.qemu = Some(QEMU.into());
         }
         // There is nothing else to find in there.

@@ -1,9 +1,11 @@
 //! Programs of a few instructions, so that nothing but the kernel and qemu takes part in what they show.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what tests share")]
+
 use arm_image_qemu::Arch;
 
 /// An arm64 program that writes its `argv[0]` to its standard output and exits with code 7.
-pub(crate) const NAME_ARM64: [u32; 12] = [
+pub const NAME_ARM64: [u32; 12] = [
     0xf940_07e1, // ldr x1, [sp, #8]
     0xd280_0002, // mov x2, #0
     0x3862_6823, // ldrb w3, [x1, x2]
@@ -19,7 +21,7 @@ pub(crate) const NAME_ARM64: [u32; 12] = [
 ];
 
 /// The same for 32-bit ARM.
-pub(crate) const NAME_ARM: [u32; 12] = [
+pub const NAME_ARM: [u32; 12] = [
     0xe59d_1004, // ldr r1, [sp, #4]
     0xe3a0_2000, // mov r2, #0
     0xe7d1_3002, // ldrb r3, [r1, r2]
@@ -35,7 +37,7 @@ pub(crate) const NAME_ARM: [u32; 12] = [
 ];
 
 /// An arm64 program whose exit code is the lower byte of the user in force.
-pub(crate) const USER_ARM64: [u32; 4] = [
+pub const USER_ARM64: [u32; 4] = [
     0xd280_15e8, // mov x8, #175 (geteuid)
     0xd400_0001, // svc #0
     0xd280_0ba8, // mov x8, #93 (exit)
@@ -43,7 +45,7 @@ pub(crate) const USER_ARM64: [u32; 4] = [
 ];
 
 /// The same for 32-bit ARM.
-pub(crate) const USER_ARM: [u32; 4] = [
+pub const USER_ARM: [u32; 4] = [
     0xe3a0_70c9, // mov r7, #201 (geteuid32)
     0xef00_0000, // svc #0
     0xe3a0_7001, // mov r7, #1 (exit)
@@ -51,7 +53,7 @@ pub(crate) const USER_ARM: [u32; 4] = [
 ];
 
 /// A 32-bit ARM program that writes the six letters of its machine, as `uname -m` does, and exits with code 7.
-pub(crate) const MACHINE_ARM: [u32; 12] = [
+pub const MACHINE_ARM: [u32; 12] = [
     0xe24d_de19, // sub sp, sp, #400
     0xe1a0_000d, // mov r0, sp
     0xe3a0_707a, // mov r7, #122 (uname)
@@ -67,7 +69,7 @@ pub(crate) const MACHINE_ARM: [u32; 12] = [
 ];
 
 /// A static program of this code: an ELF header, one segment, the code.
-pub(crate) fn program(arch: Arch, code: &[u32]) -> Vec<u8> {
+pub fn program(arch: Arch, code: &[u32]) -> Vec<u8> {
     let (class, machine) = match arch {
         Arch::Arm64 => (2_u8, 183_u16),
         _ => (1, 40),

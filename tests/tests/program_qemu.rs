@@ -1,0 +1,134 @@
+//! Which qemu runs the image's programs, and what is said where that fails.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use arm_image_qemu::Arch;
+use arm_image_tests::machine_code::{MACHINE_ARM, program};
+use arm_image_tests::program::image::{assert_sound, ext4_stat};
+use arm_image_tests::program::{Ended, Place, names_in};
+use arm_image_tests::{images, in_guest};
+use nix::mount::{MsFlags, mount};
+
+const QEMU: &str = "/usr/bin/qemu-aarch64-static";
+const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
+
+fn build(place: &Place, source: &Path, more: &[&str]) -> Ended {
+    let source = source.display().to_string();
+    let build = ["build", "--source", &source, "--checksum", "none", "--output", "o.img"];
+    place.run([&build, more].concat())
+}
+
+/// A program of a few instructions in the folder that the program works in.
+fn write_program(place: &Place, name: &str, arch: Arch, code: &[u32]) {
+    let path = place.write(name, program(arch, code));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Uses the qemu that is asked for, or says why it does not.
+fn chosen(source: &Path, isolation: &str, shown_as: &str) {
+    let place = Place::new();
+    fs::copy(QEMU, place.path("my-qemu")).unwrap();
+    place.write("script", "#!/bin/sh\n");
+    let with = |qemu: &str| {
+        build(&place, source, &["--isolation", isolation, "--qemu-binary", qemu, "--run", "uname -m"])
+    };
+    let _ = with("./my-qemu").expect(0).says("\naarch64\n").says(shown_as).says("qemu-aarch64 version ");
+    fs::remove_file(place.path("o.img")).unwrap();
+    // All but the last before anything is fetched.
+    for (qemu, why, hint) in [
+        ("/bin/true", "is not static: inside an image its loader `", "hint: install a static qemu-user"),
+        ("script", "/script` is not an ELF program", "hint: the kernel starts qemu directly"),
+        ("absent", "failed to read `", ""),
+        (
+            "/usr/bin/qemu-arm-static",
+            "`/usr/bin/qemu-arm-static` is qemu-arm, but arm64 programs need qemu-aarch64",
+            "hint: give qemu-aarch64-static",
+        ),
+    ] {
+        let ended = with(qemu).expect(7).says(why).says(hint);
+        assert_eq!(ended.stderr().contains("unpack:"), qemu.contains("qemu-arm"), "{ended:?}");
+    }
+    assert_eq!(names_in(&place.work()), ["my-qemu", "script"]);
+    place.assert_clean();
+}
+
+#[test]
+fn the_qemu_that_is_asked_for_is_used_in_a_guest() {
+    chosen(&images::raspios_arm64_tiny(), "guest", "own handler");
+}
+
+#[test]
+fn privileged_qemu_that_is_asked_for_is_used_here() {
+    let source = images::raspios_arm64_tiny();
+    in_guest("privileged_qemu_that_is_asked_for_is_used_here", || chosen(&source, "host", "/my-qemu "));
+}
+
+/// In a container, the host's handlers are there, cannot be changed, and may be of the kind that looks for qemu at each start.
+#[test]
+fn privileged_qemu_is_shown_in_the_image_where_handlers_cannot_be_changed() {
+    let source = images::raspios_arm64_tiny();
+    in_guest("privileged_qemu_is_shown_in_the_image_where_handlers_cannot_be_changed", || {
+        let binfmt = |flags| mount(Some("none"), BINFMT, Some("binfmt_misc"), flags, None::<&str>).unwrap();
+        binfmt(MsFlags::empty());
+        let magic = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00";
+        let mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
+        let line = format!(":theirs:M::{magic}:{mask}:{QEMU}:OP");
+        fs::write(Path::new(BINFMT).join("register"), line).unwrap();
+        let theirs = fs::read(Path::new(BINFMT).join("theirs")).unwrap();
+        binfmt(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY);
+
+        let place = Place::new();
+        let look = format!("uname -m; test -x {QEMU} && echo it is here");
+        let ended = build(&place, &source, &["--isolation", "host", "--run", &look]).expect(0);
+        let ended = ended.says("\naarch64\n").says("\nit is here\n");
+        let _ = ended
+            .says("by the host's handler theirs using /usr/bin/qemu-aarch64-static")
+            .says("shown in the image");
+        let made = place.path("o.img");
+        assert_sound(&made);
+        assert_eq!(ext4_stat(&made, 2, QEMU), "", "what was made for it goes");
+        // What cannot be done without a handler of ours says what forbids it.
+        let cpu = ["--isolation", "host", "--qemu-arg", "-cpu", "--qemu-arg", "max", "--run", "true"];
+        build(&place, &source, &cpu).expect(7).says("failed to register").says("Read-only file system");
+        assert_eq!(fs::read(Path::new(BINFMT).join("theirs")).unwrap(), theirs);
+        place.assert_clean();
+    });
+}
+
+/// Programs for the first Raspberry Pi see its processor.
+fn machine(source: &Path, isolation: &str) {
+    let place = Place::new();
+    write_program(&place, "machine", Arch::Armv6, &MACHINE_ARM);
+    build(&place, source, &["--isolation", isolation, "--copy", "machine:/root/machine"]).expect(0);
+    // Of the two kinds of image that the preset stands for, one is made for a later processor.
+    for (arch, said) in [("armv6", "armv6l"), ("armv7", "armv7l")] {
+        let shell = ["shell", "o.img", "--isolation", isolation, "--arch", arch, "--preset", "raspberrypi"];
+        let ended = place.run(shell.iter().chain(&["--", "/root/machine"])).expect(7);
+        assert_eq!(ended.stdout().trim(), said, "{ended:?}");
+    }
+}
+
+#[test]
+fn the_first_raspberry_pis_programs_run_in_a_guest() {
+    machine(&images::raspios_armhf_tiny(), "guest");
+}
+
+#[test]
+fn privileged_first_raspberry_pis_programs_run_here() {
+    let source = images::raspios_armhf_tiny();
+    in_guest("privileged_first_raspberry_pis_programs_run_here", || machine(&source, "host"));
+}
+
+#[test]
+fn a_crash_under_emulation_is_explained() {
+    let place = Place::new();
+    // mov x0, #0 and ldr x0, [x0], which reads from address 0.
+    write_program(&place, "crash", Arch::Arm64, &[0xd280_0000, 0xf940_0000]);
+    let steps = ["--isolation", "guest", "--copy", "crash:/root/crash", "--run", "/root/crash"];
+    let ended = build(&place, &images::raspios_arm64_tiny(), &steps).expect(8);
+    ended.says("hint: some versions of qemu crash in programs that are sound");
+}
