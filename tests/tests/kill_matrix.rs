@@ -4,6 +4,8 @@
 //! the signal comes once the step has said something. `privileged_…` tests are run by root in a guest kernel where nothing
 //! else goes on, so that all of its devices, mounts, handlers and processes can be compared.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
+
 #[path = "kill_matrix/full.rs"]
 mod full;
 #[path = "kill_matrix/hostile.rs"]
