@@ -237,7 +237,7 @@ fn filesystems() -> BTreeSet<String> {
 }
 
 fn qemu(name: &'static str, arch: Arch, search: &[PathBuf]) -> Check {
-    let options = arm_image_qemu::Options { binary: None, search: search.to_vec() };
+    let options = arm_image_qemu::Options { search: search.to_vec(), ..Default::default() };
     let found = if arch.runs_natively() {
         Ok("not needed: this machine runs such programs itself".to_owned())
     } else {

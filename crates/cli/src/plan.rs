@@ -221,7 +221,7 @@ impl Enter {
         }
         if self.qemu.is_some() {
             // Whatever it is to run, it has to be static.
-            let options = arm_image_qemu::Options { binary: self.qemu.clone(), search: Vec::new() };
+            let options = arm_image_qemu::Options { binary: self.qemu.clone(), ..Default::default() };
             arm_image_qemu::find_binary(self.arch.unwrap_or(Arch::Arm64), &options)?;
         }
         if self.qemu_arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {

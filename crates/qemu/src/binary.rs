@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn searching(folders: &[&Path]) -> Options {
-        Options { binary: None, search: folders.iter().map(|&folder| folder.to_owned()).collect() }
+        Options { search: folders.iter().map(|&folder| folder.to_owned()).collect(), ..Options::default() }
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn the_one_given_is_taken_or_refused_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let given = |name: &str| Options { binary: Some(folder.path().join(name)), search: Vec::new() };
+        let given = |name: &str| Options { binary: Some(folder.path().join(name)), ..Options::default() };
         fs::write(folder.path().join("script"), "#!/bin/sh\n").unwrap();
         fs::write(folder.path().join("mine"), program(None)).unwrap();
         symlink("mine", folder.path().join("link")).unwrap();

@@ -72,6 +72,13 @@ pub enum Error {
         #[source]
         source: arm_image_qemu_wrapper::Error,
     },
+    /// These cannot be arguments.
+    #[error("qemu cannot be given these arguments")]
+    Arguments {
+        /// The cause.
+        #[source]
+        source: arm_image_qemu_wrapper::Error,
+    },
     /// The qemu with its arguments could not be written to a file in memory.
     #[error("failed to make a file in memory for qemu and its arguments")]
     Memory {
@@ -151,7 +158,7 @@ impl Error {
             Error::NotAProgram { .. } => {
                 "the kernel starts qemu directly, so it must be the program itself, not a script".to_owned()
             }
-            Error::Wrap { source, .. } => return source.hint(),
+            Error::Wrap { source, .. } | Error::Arguments { source } => return source.hint(),
             Error::Memory { source } if is_denied(source) => {
                 "let files in memory be run: sysctl vm.memfd_noexec=0".to_owned()
             }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use arm_image_qemu_wrapper::Wrapped;
+use arm_image_qemu_wrapper::{self as wrapper, Wrapped};
 use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
 use rustix::io::Errno;
 
@@ -26,12 +26,23 @@ pub(crate) struct Interpreter {
 
 impl Interpreter {
     /// Makes ready what is to be registered for `qemu`.
-    pub(crate) fn prepare(qemu: &Path, version: Option<Version>, start: &Start) -> Result<Self, Error> {
+    ///
+    /// With `own`, arguments matter, and a qemu that cannot be given any is refused.
+    pub(crate) fn prepare(
+        qemu: &Path,
+        version: Option<Version>,
+        start: &Start,
+        own: bool,
+    ) -> Result<Self, Error> {
         let file = match start {
             Start::Inside => None,
             // Not every kernel lets a file in memory be run, and a qemu may be of an unusual build: it does without.
-            Start::Plain => wrap(qemu, &[]).ok(),
-            Start::Arguments(arguments) => Some(wrap(qemu, arguments)?),
+            Start::Plain => wrap(qemu, |program| wrapper::wrap::<OsString>(program, &[])).ok(),
+            Start::Arguments(arguments) => Some(wrap(qemu, |program| wrapper::wrap(program, arguments))?),
+            Start::ArgumentsIn(file) => {
+                let wrapped = wrap(qemu, |program| wrapper::wrap_with_file(program, file));
+                if own { Some(wrapped?) } else { wrapped.ok() }
+            }
         };
         let flags = match (start, &file, binary::preserves_name(version)) {
             (Start::Inside, _, true) => "OP",
@@ -54,11 +65,13 @@ fn link(file: &impl AsRawFd) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// The qemu at `path` with these arguments in it, as a file in memory that nobody can write to any more.
-fn wrap(path: &Path, arguments: &[OsString]) -> Result<OwnedFd, Error> {
+/// What `wrap` makes of the qemu at `path`, as a file in memory that nobody can write to any more.
+fn wrap(
+    path: &Path,
+    wrap: impl FnOnce(Vec<u8>) -> Result<Wrapped, wrapper::Error>,
+) -> Result<OwnedFd, Error> {
     let program = fs::read(path).map_err(|source| Error::ReadBinary { path: path.to_owned(), source })?;
-    let wrapped = arm_image_qemu_wrapper::wrap(program, arguments)
-        .map_err(|source| Error::Wrap { path: path.to_owned(), source })?;
+    let wrapped = wrap(program).map_err(|source| Error::Wrap { path: path.to_owned(), source })?;
     let name = path.file_name().unwrap_or(OsStr::new("qemu"));
     in_memory(name, &wrapped).map_err(|source| Error::Memory { source })
 }
@@ -86,26 +99,30 @@ mod tests {
 
     #[test]
     fn a_wrapped_qemu_has_the_flag_for_rights_and_a_bare_one_has_not() {
-        let plain = Interpreter::prepare(QEMU.as_ref(), None, &Start::Plain).unwrap();
+        let plain = Interpreter::prepare(QEMU.as_ref(), None, &Start::Plain, false).unwrap();
         assert_eq!(plain.flags, "OCF");
         assert!(plain.path().starts_with("/proc/self/fd"));
-        let inside = Interpreter::prepare(QEMU.as_ref(), None, &Start::Inside).unwrap();
+        let inside = Interpreter::prepare(QEMU.as_ref(), None, &Start::Inside, false).unwrap();
         assert_eq!((inside.path(), inside.flags), (QEMU.into(), "O"));
         // A script stands for a qemu of an unusual build.
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("qemu");
         fs::write(&script, "#!/bin/sh\n").unwrap();
-        let bare = Interpreter::prepare(&script, None, &Start::Plain).unwrap();
+        let bare = Interpreter::prepare(&script, None, &Start::Plain, false).unwrap();
         assert_eq!((bare.path(), bare.flags), (script.clone(), "OF"));
         let arguments = Start::Arguments(vec!["-strace".into()]);
-        let error = Interpreter::prepare(&script, None, &arguments).unwrap_err();
+        let error = Interpreter::prepare(&script, None, &arguments, false).unwrap_err();
         assert!(matches!(error, Error::Wrap { .. }), "{error}");
         assert!(error.hint().unwrap().contains("static qemu-user"));
+        let in_file = Start::ArgumentsIn("/run/arguments".into());
+        assert!(Interpreter::prepare(&script, None, &in_file, true).is_err());
+        assert_eq!(Interpreter::prepare(&script, None, &in_file, false).unwrap().flags, "OF");
+        assert_eq!(Interpreter::prepare(QEMU.as_ref(), None, &in_file, true).unwrap().flags, "OCF");
     }
 
     #[test]
     fn the_file_in_memory_holds_qemu_and_cannot_be_written_to() {
-        let file = File::from(wrap(QEMU.as_ref(), &["-cpu".into()]).unwrap());
+        let file = File::from(wrap(QEMU.as_ref(), |program| wrapper::wrap(program, &["-cpu"])).unwrap());
         let mut head = [0; 20];
         file.read_exact_at(&mut head, 0).unwrap();
         assert_eq!(head.as_slice(), &fs::read(QEMU).unwrap()[..20]);

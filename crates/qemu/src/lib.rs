@@ -32,7 +32,7 @@
 //! * `C`: setuid programs, such as `sudo`, run with their rights.
 //!
 //! What the kernel starts is not the file on disk but a copy in memory with a few instructions before it (see the crate
-//! `arm-image-qemu-wrapper`): they insert the arguments of [`Start::Arguments`], and take away the environment variables
+//! `arm-image-qemu-wrapper`): they insert the arguments that [`Start`] tells of, and take away the environment variables
 //! that qemu obeys where a setuid program is about to run, which would otherwise let anyone make qemu misuse its rights.
 //! In a list of processes the copy bears the name `/proc/self/fd/N`. A qemu that cannot be copied so is started as it
 //! is, and then without `C`.
@@ -82,6 +82,8 @@ pub struct Options {
     pub binary: Option<PathBuf>,
     /// Folders to look in for a static qemu, in order, as in `PATH`.
     pub search: Vec<PathBuf>,
+    /// No handler of the host, even where one serves.
+    pub own: bool,
 }
 
 /// How the kernel is to start qemu.
@@ -93,10 +95,15 @@ pub enum Start {
     /// Likewise, and with these arguments of qemu's own before the program's; a handler of the host is then not used.
     ///
     /// Any bytes but NUL, together at most 64 KiB. The kernel has one list of handlers for all: while the
-    /// [`Emulation`] lives, programs of this architecture outside the image are run with these arguments, too. For
-    /// what concerns single programs, as the choice of the processor usually does, qemu's environment variables serve
-    /// better (`QEMU_CPU`).
+    /// [`Emulation`] lives, programs of this architecture outside the image are run with these arguments, too. That is
+    /// for a kernel of one's own.
     Arguments(Vec<OsString>),
+    /// As [`Plain`](Start::Plain), and with arguments where there are some for the root that a program is started in: in
+    /// the file with this path there, as [`arguments`] writes it.
+    ///
+    /// Whichever of several such handlers is in force, each image has its own arguments, and all other programs none. A
+    /// handler of the host looks for no file: [`Options::own`] rules it out.
+    ArgumentsIn(PathBuf),
     /// By its path, anew for each program: [`Emulation::inside`] then tells what has to be made visible inside the
     /// image, and where.
     ///
@@ -127,7 +134,7 @@ pub fn enable_with(arch: Arch, options: &Options, start: &Start) -> Result<Emula
     }
     let registry = Registry::open()?;
     registry.require_enabled()?;
-    let own_only = options.binary.is_some() || matches!(start, Start::Arguments(_));
+    let own_only = options.own || options.binary.is_some() || matches!(start, Start::Arguments(_));
     let serving = if own_only { None } else { registry.serving(arch, *start == Start::Inside)? };
     match serving {
         Some(serving) if serving.credentials || *start == Start::Inside => Ok(Emulation::host(serving)),
@@ -135,6 +142,14 @@ pub fn enable_with(arch: Arch, options: &Options, start: &Start) -> Result<Emula
         Some(serving) => register(arch, options, start, registry).or_else(|_| Ok(Emulation::host(serving))),
         None => register(arch, options, start, registry),
     }
+}
+
+/// What a file for [`Start::ArgumentsIn`] holds: the arguments, each with a NUL at its end.
+///
+/// # Errors
+/// When one has a NUL in it, or they have more than 64 KiB together.
+pub fn arguments(arguments: &[OsString]) -> Result<Vec<u8>, Error> {
+    arm_image_qemu_wrapper::strings(arguments).map_err(|source| Error::Arguments { source })
 }
 
 /// Sees that the qemu at `path` runs programs of `arch`, by asking it; one that does not say (a wrapper) is believed.
@@ -148,11 +163,12 @@ pub fn verify(arch: Arch, path: &Path) -> Result<(), Error> {
 fn register(arch: Arch, options: &Options, start: &Start, registry: Registry) -> Result<Emulation, Error> {
     let qemu = find_binary(arch, options)?;
     let told = binary::told(arch, &qemu)?;
-    let interpreter = Interpreter::prepare(&qemu, told.as_ref().map(|told| told.version), start)?;
+    let version = told.as_ref().map(|told| told.version);
+    let interpreter = Interpreter::prepare(&qemu, version, start, options.own)?;
     let (registry, name) = registry.register(arch, &Owner::current()?, &interpreter)?;
     let arguments = match start {
         Start::Arguments(arguments) => arguments.iter().map(|one| format!(" {}", one.display())).collect(),
-        Start::Plain | Start::Inside => String::new(),
+        Start::Plain | Start::ArgumentsIn(_) | Start::Inside => String::new(),
     };
     let own = Own { registry, name, qemu, inside: *start == Start::Inside, arguments };
     Ok(Emulation::own(own, told.map(|told| told.line)))

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use arm_image_chroot::{Bind, ChrootRunner, Mount, Root};
+use arm_image_chroot::{Bind, ChrootRunner, Mount, Node, Root};
 use arm_image_mapper::{DeviceMapper, DmMapper, LoopMapper, Mapped};
 use arm_image_partition::filesystem::{self, Kind};
 use arm_image_qemu::{Arch, Emulation, Start};
@@ -40,12 +40,17 @@ pub(super) fn with_root<T>(
     let emulation = emulate(job, arch)?;
     let version = emulation.version().map(|line| format!(": {line}")).unwrap_or_default();
     let place = if emulation.inside().is_some() { ", shown in the image for the run" } else { "" };
-    let how = format!("{arch} programs run by {}{place}{version}", emulation.describe());
+    let arguments: String = match job.alone {
+        // The description has them.
+        true => String::new(),
+        false => job.qemu_arguments.iter().map(|one| format!(" {}", one.display())).collect(),
+    };
+    let how = format!("{arch} programs run by {}{arguments}{place}{version}", emulation.describe());
     let outcome = tell(on, Event::Note(&how)).and_then(|()| {
         with_devices(image, &job.parts, job.mapper, |mapped| {
             grow(job, mapped)?;
             let mut root = mount(job, arch, &emulation, mapped)?;
-            let outcome = work(&mut root, on);
+            let outcome = give_arguments(job, &mut root).and_then(|()| work(&mut root, on));
             if outcome.is_ok() {
                 trim(job, &root);
             }
@@ -60,20 +65,39 @@ pub(super) fn with_root<T>(
 /// Where nobody may change its handlers, as in many containers, and the host's own finds its qemu only by a path, that path
 /// leads to qemu in the image as long as this lasts.
 fn emulate(job: &Job, arch: Arch) -> Result<Emulation, Error> {
-    let options = arm_image_qemu::Options { binary: job.qemu.clone(), search: job.search.clone() };
-    if !job.qemu_arguments.is_empty() {
-        let start = Start::Arguments(job.qemu_arguments.clone());
-        return Ok(arm_image_qemu::enable_with(arch, &options, &start)?);
-    }
-    let refused = match arm_image_qemu::enable(arch, &options) {
-        Ok(emulation) => return Ok(emulation),
-        Err(error) => error,
+    let options = arm_image_qemu::Options {
+        binary: job.qemu.clone(),
+        search: job.search.clone(),
+        own: !job.qemu_arguments.is_empty(),
+    };
+    let start = match job.alone {
+        // They hold in whatever root.
+        true if options.own => Start::Arguments(job.qemu_arguments.clone()),
+        true => Start::Plain,
+        // Another build's handler may come to run these programs, and this one another's.
+        false => Start::ArgumentsIn(ARGUMENTS.into()),
+    };
+    let refused = match arm_image_qemu::enable_with(arch, &options, &start) {
+        Err(error) if !options.own => error,
+        enabled => return Ok(enabled?),
     };
     match arm_image_qemu::enable_with(arch, &options, &Start::Inside) {
         Ok(emulation) => Ok(emulation),
         // Why the better way is closed is what there is to mend.
         Err(_) => Err(refused.into()),
     }
+}
+
+/// Where handlers of this library look for qemu's arguments. In an image that is the private `/run`.
+const ARGUMENTS: &str = "/run/.arm-image-qemu-arguments";
+
+/// Tells qemu its arguments for programs in `root`, where others run under the same kernel.
+fn give_arguments(job: &Job, root: &mut Root<'_>) -> Result<(), Error> {
+    if job.alone || job.qemu_arguments.is_empty() {
+        return Ok(());
+    }
+    let content = arm_image_qemu::arguments(&job.qemu_arguments)?;
+    Ok(root.create(ARGUMENTS.as_ref(), Node::File(&mut content.as_slice()), 0o644)?)
 }
 
 /// Gives what is free in the mounted file systems back to the image file, so that it holds only what is used. Where that
@@ -120,7 +144,7 @@ fn mount<'d>(job: &Job, arch: Arch, emulation: &Emulation, mapped: &'d Mapped) -
         .services(job.services)
         .proc(job.entered);
     if let Some(processor) = &job.processor {
-        // Arguments would be those of every such program of this machine.
+        // A handler of the host looks for no arguments.
         builder = builder.variable("QEMU_CPU", processor);
     }
     if let Some(qemu) = emulation.inside() {

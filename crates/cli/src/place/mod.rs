@@ -61,6 +61,8 @@ pub(crate) struct Job {
     pub(crate) binds: Vec<JobBind>,
     /// How to map.
     pub(crate) mapper: Mapper,
+    /// Whether nothing else runs under this kernel.
+    pub(crate) alone: bool,
 }
 
 /// A [`Bind`] that goes over the wire.
@@ -153,6 +155,7 @@ impl Job {
             entered: false,
             binds: enter.binds.iter().map(Into::into).collect(),
             mapper: enter.mapper,
+            alone: false,
         }
     }
 

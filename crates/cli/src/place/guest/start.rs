@@ -49,15 +49,20 @@ impl Remote {
         }
         // The guest's kernel is an x86-64 one, whatever this machine can run itself.
         if let Some(arch) = job.arch()?.filter(|arch| !matches!(arch, Arch::X86_64 | Arch::X86)) {
-            let options = arm_image_qemu::Options { binary: job.qemu.take(), search: enter.search.clone() };
+            let options = arm_image_qemu::Options {
+                binary: job.qemu.take(),
+                search: enter.search.clone(),
+                ..Default::default()
+            };
             let qemu = arm_image_qemu::find_binary(arch, &options)?;
             // In there it has another name, which would mean nothing to the user.
             arm_image_qemu::verify(arch, &qemu)?;
             builder = builder.file(qemu, QEMU);
             job.qemu = Some(QEMU.into());
         }
-        // There is nothing else to find in there.
+        // There is nothing else to find in there, and nobody else to disturb.
         job.search.clear();
+        job.alone = true;
         if let Some(processor) = job.processor.take() {
             // Nothing else runs in there, and `sudo` passes no variable on.
             job.qemu_arguments.splice(0..0, ["-cpu".into(), processor.into()]);
