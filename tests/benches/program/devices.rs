@@ -68,17 +68,24 @@ pub(crate) fn inside() {
         name=$(kpartx -avs $IMAGE | sed -n 's/^add map \\(.*\\)p1 .*/\\1/p')
         mount /dev/mapper/${name}p2 mnt; mount /dev/mapper/${name}p1 mnt/boot
         umount mnt/boot mnt; kpartx -d $IMAGE > /dev/null";
-    let losetup = "set -e
-        device=$(losetup -fP --show $IMAGE); sleep 2
-        mount ${device}p2 mnt; mount ${device}p1 mnt/boot
-        umount mnt/boot mnt; losetup -d $device";
+    let losetup = |wait: &str| {
+        format!(
+            "set -e
+            device=$(losetup -fP --show $IMAGE); {wait}
+            mount ${{device}}p2 mnt; mount ${{device}}p1 mnt/boot
+            umount mnt/boot mnt; losetup -d $device"
+        )
+    };
     let mapped = ours(&DmMapper);
     print_pair(
         "map, mount, unmount, unmap",
         ("kpartx, mount", theirs(kpartx)),
         ("DmMapper, Root", mapped.clone()),
     );
-    print_pair("", ("losetup -P; sleep 2; mount", theirs(losetup)), ("DmMapper, Root", mapped));
+    // devtmpfs has the nodes at once here; where udev makes them, nobody knows when, and packer-plugin-arm-image sleeps.
+    print_pair("", ("losetup -P; mount", theirs(&losetup(":"))), ("DmMapper, Root", mapped.clone()));
+    let sleeping = theirs(&losetup("sleep 2"));
+    print_pair("", ("losetup -P; sleep 2; mount", sleeping), ("DmMapper, Root", mapped));
     print_row("", ("LoopMapper, Root", ours(&LoopMapper)), "");
     grow(folder.path());
     println!("1 passed; 0 failed");

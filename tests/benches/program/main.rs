@@ -41,11 +41,40 @@ const BUILD: (&str, &str) = (
     "arm-image build",
     "$ARM_IMAGE build -q --source $URL --checksum $SUM --output image --cache-dir cache > /dev/null",
 );
+/// What is installed.
+const PACKAGES: &str = "bash_* coreutils_* dpkg_* findutils_* gzip_* libc-bin_* login_* passwd_* perl-base_* sed_* tar_* \
+    util-linux_*";
+/// The same from the archive as `BY_HAND`.
+const WHOLE: &str = "$ARM_IMAGE build -q --source $FOLDER/raspios.xz --checksum none --mount 2=/ --size +512M --output image \\
+    --bind $FOLDER/debs:/var/tmp/debs:ro --run 'cd /var/tmp/debs && dpkg -i --force-all PACKAGES' > /dev/null";
 /// Some packages of the image's are installed again: `raspios` and `debs` in `$FOLDER` lead to the image and to packages.
 const INSTALL: &str = "$ARM_IMAGE build -q --source $FOLDER/raspios --checksum none --mount 2=/ --size +512M --output image \\
-    --bind $FOLDER/debs:/var/tmp/debs:ro --run 'cd /var/tmp/debs && dpkg -i --force-all \\
-    bash_* coreutils_* dpkg_* findutils_* gzip_* libc-bin_* login_* passwd_* perl-base_* sed_* tar_* util-linux_*' > /dev/null";
-const ROWS: [Row; 5] = [
+    --bind $FOLDER/debs:/var/tmp/debs:ro --run 'cd /var/tmp/debs && dpkg -i --force-all PACKAGES' > /dev/null";
+/// A whole build with the usual tools, as root on a kernel without FAT: unpack, grow, mount, let the kernel hand programs to
+/// qemu, install, take everything down. In namespaces of its own, so that what fails leaves no mount.
+const BY_HAND: &str = r#"unshare --mount --pid --fork sh -ec '
+    xz -dc -T1 $FOLDER/raspios.xz > image
+    truncate -s +512M image
+    echo ", +" | sfdisk -q --no-reread -N 2 image > /dev/null 2>&1
+    start=$(sfdisk -d image | sed -n "s/^image2 : start= *\([0-9]*\).*/\1/p")
+    loop=$(losetup --find --show --offset $((start * 512)) image)
+    trap "losetup -d $loop" EXIT
+    e2fsck -fp $loop > /dev/null
+    resize2fs $loop > /dev/null 2>&1
+    mkdir -p mnt
+    mount $loop mnt
+    cp /usr/bin/qemu-aarch64-static mnt/usr/bin/
+    mount -t binfmt_misc none /proc/sys/fs/binfmt_misc 2> /dev/null || true
+    magic="\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    mask="\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+    printf "%s" ":bench:M::$magic:$mask:/usr/bin/qemu-aarch64-static:" > /proc/sys/fs/binfmt_misc/register
+    trap "echo -1 > /proc/sys/fs/binfmt_misc/bench; umount -R mnt; losetup -d $loop" EXIT
+    mount -t proc none mnt/proc
+    mount --bind /dev mnt/dev
+    mount --bind -o ro $FOLDER/debs mnt/mnt
+    chroot mnt sh -c "cd /mnt && DEBIAN_FRONTEND=noninteractive dpkg -i --force-all PACKAGES" > /dev/null 2>&1
+    rm mnt/usr/bin/qemu-aarch64-static' && sync image"#;
+const ROWS: [Row; 6] = [
     Row {
         what: "first build, xz with many blocks",
         archive: "multi.xz",
@@ -97,6 +126,15 @@ const ROWS: [Row; 5] = [
         before: "rm -f image",
         same: false,
     },
+    Row {
+        what: "unpacked, grown, mounted, twelve packages, taken down",
+        archive: "multi.xz",
+        anchor: ("xz; sfdisk; losetup; e2fsck; resize2fs; mount; chroot; sync", BY_HAND),
+        product: ("arm-image build", WHOLE),
+        first: "true",
+        before: "rm -f image",
+        same: false,
+    },
 ];
 
 fn main() {
@@ -141,6 +179,7 @@ fn compare(row: &Row, folder: &Path, rounds: usize) {
         assert!(status.success(), "{command}");
     };
     let sample = |command: &str| {
+        let command = &command.replace("PACKAGES", PACKAGES);
         prepare(row.before);
         // Dirty pages of the run before would be written in this one's time.
         Command::new("sync").status().unwrap();
