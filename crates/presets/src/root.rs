@@ -1,11 +1,13 @@
 //! Reading an image's root file system where it lies, without mounting it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::rc::Rc;
 
 use ext4_view::{Ext4, Ext4Error, Ext4Read, Metadata};
 
@@ -55,7 +57,8 @@ const LIBRARIES: [&str; 10] = [
 /// Paths and symlinks lead within the file system only: `..` stops at its root, and absolute links start there.
 ///
 /// A journal that was not replayed (the image was taken from a running system) is taken into account as far as
-/// it is whole: what is read is what a mount would show, though nothing is written. Compression, inline data, an
+/// it is whole: what is read is what a mount would show, though nothing is written. One without checksums or 64-bit
+/// numbers, as Raspberry Pi OS has it, is not understood: then what is read may be older. Compression, inline data, an
 /// external journal and a few more rare features are not understood, and refused by [`open`](Self::open).
 ///
 /// Images are not to be trusted. The reader checks what the file system claims before acting on it, and turns a
@@ -71,7 +74,8 @@ impl RootReader {
     /// [`Error::NotExt`] for another file system; else when it cannot be read, is damaged, or has features that
     /// are not understood.
     pub fn open<R: Read + Seek + 'static>(reader: R, range: Range<u64>) -> Result<RootReader, Error> {
-        let mut window = Window { reader, range };
+        let reader = Rc::new(RefCell::new(reader));
+        let mut window = Window { reader: reader.clone(), range: range.clone(), superblock: None };
         let length = window.length();
         if length < superblock::OFFSET.saturating_add(superblock::SIZE as u64) {
             return Err(Error::NotExt);
@@ -81,7 +85,15 @@ impl RootReader {
         let failed = |source| Error::Read { offset: superblock::OFFSET, length: superblock::SIZE, source };
         read.map_err(failed)?;
         superblock::check(&block, length)?;
-        let files = guarded(|| Ext4::load(Box::new(window)))?.map_err(|source| Error::Open { source })?;
+        let files = match guarded(|| Ext4::load(Box::new(window)))? {
+            Ok(files) => files,
+            // It may be the journal that is not understood.
+            Err(source) if superblock::forget_journal(&mut block) => {
+                let window = Window { reader, range, superblock: Some(Box::new(block)) };
+                guarded(|| Ext4::load(Box::new(window)))?.map_err(|_| Error::Open { source })?
+            }
+            Err(source) => return Err(Error::Open { source }),
+        };
         Ok(RootReader { files })
     }
 
@@ -250,8 +262,10 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Error> {
 
 /// A part of a reader, as a whole.
 struct Window<R> {
-    reader: R,
+    reader: Rc<RefCell<R>>,
     range: Range<u64>,
+    /// What is read in the place of the superblock.
+    superblock: Option<Box<[u8; superblock::SIZE]>>,
 }
 
 impl<R: Read + Seek> Window<R> {
@@ -264,8 +278,18 @@ impl<R: Read + Seek> Window<R> {
         if end.is_none_or(|end| end > self.length()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.reader.seek(SeekFrom::Start(self.range.start + offset))?;
-        self.reader.read_exact(bytes)
+        let mut reader = self.reader.borrow_mut();
+        reader.seek(SeekFrom::Start(self.range.start + offset))?;
+        reader.read_exact(bytes)?;
+        if let Some(superblock) = &self.superblock {
+            let places = (offset..).zip(bytes);
+            for (place, byte) in places.skip_while(|(place, _)| *place < superblock::OFFSET) {
+                let index = usize::try_from(place - superblock::OFFSET).unwrap_or(usize::MAX);
+                let Some(value) = superblock.get(index) else { break };
+                *byte = *value;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -31,6 +31,42 @@ pub(crate) fn check(superblock: &[u8; SIZE], length: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// `s_feature_incompat` and its flag that the journal has to be replayed.
+const INCOMPATIBLE: usize = 0x60;
+const RECOVER: u32 = 0x4;
+/// `s_feature_ro_compat` and its flag that the superblock has a checksum, `s_checksum`.
+const READ_ONLY: usize = 0x64;
+const CHECKSUMS: u32 = 0x400;
+const CHECKSUM: usize = 0x3fc;
+
+/// Makes the superblock say that there is nothing to replay; false if it says so already.
+pub(crate) fn forget_journal(superblock: &mut [u8; SIZE]) -> bool {
+    fn word(superblock: &mut [u8; SIZE], offset: usize) -> Option<&mut [u8; 4]> {
+        superblock.get_mut(offset..)?.first_chunk_mut()
+    }
+    let Some(flags) = word(superblock, INCOMPATIBLE) else { return false };
+    let value = u32::from_le_bytes(*flags);
+    if value & RECOVER == 0 {
+        return false;
+    }
+    *flags = (value & !RECOVER).to_le_bytes();
+    let checksums = word(superblock, READ_ONLY).map_or(0, |flags| u32::from_le_bytes(*flags));
+    if checksums & CHECKSUMS != 0 {
+        let sum = crc32c(superblock.get(..CHECKSUM).unwrap_or_default());
+        if let Some(place) = word(superblock, CHECKSUM) {
+            *place = sum.to_le_bytes();
+        }
+    }
+    true
+}
+
+/// CRC-32C without its last inversion, as ext4 has it.
+fn crc32c(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(u32::MAX, |sum, &byte| {
+        (0..8).fold(sum ^ u32::from(byte), |sum, _| (sum >> 1) ^ (0x82f6_3b78 * (sum & 1)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -60,12 +96,24 @@ mod tests {
         assert!(matches!(check(&wide, u64::MAX), Err(Error::Superblock { .. })), "the product overflows");
     }
 
+    #[test]
+    fn a_superblock_forgets_its_journal_once() {
+        // The check value that every table of this sum has, before it is inverted.
+        assert_eq!(!crc32c(b"123456789"), 0xe306_9283);
+        let mut block = plain();
+        assert!(!forget_journal(&mut block));
+        block[INCOMPATIBLE..INCOMPATIBLE + 4].copy_from_slice(&0x246_u32.to_le_bytes());
+        assert!(forget_journal(&mut block) && !forget_journal(&mut block));
+        assert_eq!(block[INCOMPATIBLE..INCOMPATIBLE + 4], 0x242_u32.to_le_bytes());
+    }
+
     proptest! {
         #[test]
         fn random_blocks_never_panic(bytes in proptest::collection::vec(any::<u8>(), SIZE), length in any::<u64>()) {
             let mut block: [u8; SIZE] = bytes.try_into().unwrap();
             block[0x38..0x3a].copy_from_slice(&0xef53_u16.to_le_bytes());
             let _ = check(&block, length);
+            let _ = forget_journal(&mut block);
         }
     }
 }

@@ -57,6 +57,29 @@ fn what_an_image_says_of_itself_is_read() {
 }
 
 #[test]
+fn a_journal_that_is_not_understood_keeps_nobody_out() {
+    // As Raspberry Pi OS and others have it.
+    for features in ["has_journal", "has_journal,metadata_csum", "has_journal,64bit"] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), image(&format!("none,filetype,extent,{features}"))).unwrap();
+        // What a kernel sets as long as a file system is mounted.
+        let disk = format!("{}?offset={START}", file.path().display());
+        let mut command = Command::new("debugfs");
+        command.args(["-w", "-R", "feature needs_recovery", &disk]);
+        let output = command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("needs_recovery"), "{output:?}");
+        let image = fs::read(file.path()).unwrap();
+        let root = open(image).unwrap();
+        assert_eq!(
+            root.os_release().unwrap(),
+            Some(OsRelease::parse("ID=debian\nVERSION_ID=12")),
+            "{features}"
+        );
+        assert_eq!(root.shell().unwrap(), Some(vec![0x7f; 100_000]), "{features}");
+    }
+}
+
+#[test]
 fn links_lead_within_the_image_and_end() {
     let root = open(image("none,filetype")).unwrap();
     let fstab = root.read("/etc/fstab", 100).unwrap();
