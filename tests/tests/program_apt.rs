@@ -29,9 +29,12 @@ fn apt_of_the_image_installs_a_package_without_privilege() {
         ],
         &["--run", user, "--copy", "key.pub:/home/cook/.ssh/authorized_keys", "--run", owner],
         &["--run", "tree --version > /root/tree-version", "--run", RIGHTS],
+        // As in Raspberry Pi OS for armhf: the board's own, which cannot be loaded here.
+        &["--run", &format!("echo {LIBRARY} > /etc/ld.so.preload; ls /"), "--run", "echo end of the first"],
     ];
     let ended = place.run(build.iter().chain(&steps.concat())).expect(0);
-    ended.says("policy-rc.d denied execution of start").says("\nrunning:\n").prints("o.img");
+    let said = format!("object '{LIBRARY}' from /etc/ld.so.preload cannot be preloaded");
+    ended.says(&said).says("policy-rc.d denied execution of start").says("\nrunning:\n").prints("o.img");
     let image = place.path("o.img");
     let read = |path: &str| ext4_file(&image, 2, path);
     assert_eq!(read("/root/rights"), "nobody\n0\n0 root\nrenamed\n");
@@ -60,6 +63,9 @@ fn apt_of_the_image_installs_a_package_without_privilege() {
 /// One with a service, and one that is setuid, besides.
 const PACKAGES: &str = "tree cron sudo";
 
+/// What every program is to load first.
+const LIBRARY: &str = "/usr/lib/aarch64-linux-gnu/libboard.so";
+
 /// Whether the service runs while the step that installed it does, as its end would end the service, too.
 const LOOK: &str = "echo running: $(cat /proc/[0-9]*/comm | grep -x cron)";
 
@@ -85,7 +91,9 @@ fn packages_are_used_again(place: &Place) {
         format!("apt-get -o Acquire::http::Proxy=http://127.0.0.1:1 install -y --reinstall {PACKAGES}");
     let again = ["build", "--source", "o.img", "--checksum", "none", "--output", "again.img"];
     let more = ["--isolation", "guest", "--apt-cache", "packages", "--run", &install];
-    place.run(again.iter().chain(&more)).expect(0).says("Need to get 0 B/");
+    let ended = place.run(again.iter().chain(&more)).expect(0).says("Need to get 0 B/");
+    assert!(!ended.stderr().contains("preloaded"), "{ended:?}");
+    assert_eq!(ext4_file(&place.path("again.img"), 2, "/etc/ld.so.preload"), format!("{LIBRARY}\n"));
     assert_eq!(names_in(&place.path("packages")), kept);
     assert_sound(&place.path("again.img"));
 }

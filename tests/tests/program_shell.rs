@@ -1,10 +1,12 @@
 //! `arm-image shell`: a command or a person in the image.
 
 use std::fs;
+use std::path::Path;
 
 use arm_image_tests::images;
-use arm_image_tests::program::image::{assert_sound, ext4_file};
-use arm_image_tests::program::{Place, Terminal, names_in, sha256};
+use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_names, facts};
+use arm_image_tests::program::{Place, Terminal, names_in, sha256, stdout_of, tool};
+use nix::sys::signal::Signal;
 
 #[test]
 fn a_command_in_the_image_gives_its_code_and_its_changes() {
@@ -51,6 +53,34 @@ fn a_command_that_is_not_in_the_image_gives_127() {
     let _ = ended.expect(127).says("no-such-program: not found");
     assert_sound(&image);
     place.assert_clean();
+}
+
+#[test]
+fn what_a_killed_shell_left_in_the_image_the_next_one_mends() {
+    let place = Place::new();
+    let image = place.copy(&images::raspios_arm64_tiny(), "a.img");
+    fn shell<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["shell", "a.img", "--isolation", "guest"], more].concat()
+    }
+    let make = "rm -f /etc/resolv.conf; echo own > /etc/resolv.conf; echo /own.so > /etc/ld.so.preload; \
+        touch /usr/sbin/invoke-rc.d; chmod +x /usr/sbin/invoke-rc.d";
+    place.run(shell(&["--resolv-conf", "off", "--", "sh", "-c", make])).expect(0);
+    let files =
+        |image: &Path| ["/etc/resolv.conf", "/etc/ld.so.preload"].map(|path| ext4_file(image, 2, path));
+    let names = |image: &Path| ["/etc", "/usr/sbin"].map(|path| ext4_names(image, 2, path));
+    let before = (files(&image), names(&image));
+    assert_eq!(before.0, ["own\n", "/own.so\n"]);
+    let mut running = place.start(shell(&["--", "sh", "-c", "sync; echo begun >&2; sleep 600"]));
+    running.until("begun");
+    running.send(Signal::SIGKILL);
+    running.wait().expect_signal(Signal::SIGKILL);
+    place.assert_processes_end();
+    // The journal may have to be replayed, which the next mount does, too.
+    place.run(shell(&["--", "true"])).expect(0);
+    assert_eq!((files(&image), names(&image)), before);
+    // FAT keeps the mark that it was not unmounted; the root is whole.
+    let root = format!("{}?offset={}", image.display(), facts(&image).1[1].start);
+    stdout_of(tool("e2fsck").args(["-fn", &root]));
 }
 
 #[test]
