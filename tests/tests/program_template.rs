@@ -292,6 +292,34 @@ fn provisioners_become_steps() {
 }
 
 #[test]
+fn what_is_done_after_a_failure_is_part_of_the_plan() {
+    let place = Place::new();
+    let steps = r#"
+  provisioner "file" {
+    source      = "made/later"
+    destination = "/opt/"
+    generated   = true
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["tar c ${build.MountPath}/var/log > log.tar"]
+  }
+"#;
+    place.write("pi.pkr.hcl", built("", steps));
+    let plan = plans(&place.run(["validate", "pi.pkr.hcl", "--json"]).expect(0)).remove(0);
+    let upload = serde_json::json!([{"upload": "made/later", "to": "/opt/", "generated": true}]);
+    assert_eq!(plan["steps"], upload);
+    assert_eq!(plan["on_failure"][0]["run"], "tar c ${ARM_IMAGE_MOUNT_PATH}/var/log > log.tar");
+    // It has to see the image as a step has.
+    assert_eq!(plan["isolation"], "host");
+    let text = place.run(["build", "pi.pkr.hcl", "--dry-run"]).expect(0).stdout();
+    assert!(text.contains("\nif it fails on this machine: run tar"), "{text}");
+    let kept = place.run(["build", "pi.pkr.hcl", "--dry-run", "-on-error=abort"]).expect(0).stdout();
+    assert!(kept.contains("image stays") && !kept.contains("if it fails"), "{kept}");
+    let wrong = "error-cleanup-provisioner \"shell\" { script = \"missing.sh\" }";
+    refused(&place, &built("", wrong), 8, "`missing.sh` cannot be read");
+}
+
+#[test]
 fn templates_of_the_other_plugin_are_lowered_too() {
     let place = Place::new();
     let template = r#"

@@ -268,9 +268,13 @@ pub(crate) enum OnError {
     /// It is removed
     Cleanup,
     /// A shell in it is opened, on a terminal; then it is removed
+    #[value(alias = "ask")]
     Shell,
     /// It stays as OUTPUT.partial
+    #[value(alias = "abort")]
     Keep,
+    /// A template's error-cleanup-provisioner is run, and it stays
+    RunCleanupProvisioner,
 }
 
 /// What to do inside; `main` reads the order from clap's indices.

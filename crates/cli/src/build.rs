@@ -39,7 +39,7 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
         .map_err(|error| explained(error, &partial));
     match made {
         Ok(()) => partial.finish(plan.origin.owner, on),
-        Err(error) if plan.on_error == OnError::Keep && !matches!(error, Error::Cancelled) => {
+        Err(error) if plan.on_error.keeps() && !matches!(error, Error::Cancelled) => {
             let kept = partial.keep();
             let note = format!("the unfinished image stays at {}", kept.display());
             // The build has failed already: whether the caller wants to go on does not matter any more.
@@ -85,7 +85,7 @@ fn check(plan: &Plan) -> Result<(), Error> {
         }
     }
     plan.enter.check()?;
-    for step in &plan.steps {
+    for step in plan.all_steps().filter(|step| !step.generated) {
         for path in step.work.sources() {
             path.symlink_metadata().map_err(|cause| Error::Plan {
                 problem: format!("`{}` cannot be used in a step: {cause}", path.display()),
@@ -120,7 +120,7 @@ fn customise(plan: &Plan, partial: &Partial, scratch: &Path, on: OnEvent<'_>) ->
             on,
         );
     }
-    let entered = plan.steps.iter().any(|step| matches!(step.work, Work::Local(_)));
+    let entered = plan.all_steps().any(|step| matches!(step.work, Work::Local(_)));
     let job = Job { entered, ..job(&image, &plan.enter, grown)? };
     place::with_root(partial.path(), &job, &plan.enter, scratch, on, |root, on| {
         run_steps(plan, image.arch, scratch, root, on)
@@ -173,10 +173,37 @@ fn run_steps(
 ) -> Result<(), Error> {
     for (index, step) in plan.steps.iter().enumerate() {
         let Err(error) = run_step(index + 1, step, arch, scratch, root, on) else { continue };
-        if plan.on_error == OnError::Shell && !error.is_cancelled() {
-            look_around(&error, root, on)?;
+        if !error.is_cancelled() {
+            if plan.on_error != OnError::Keep {
+                after_failure(plan, arch, scratch, root, on)?;
+            }
+            if plan.on_error == OnError::Shell {
+                look_around(&error, root, on)?;
+            }
         }
         return Err(error);
+    }
+    Ok(())
+}
+
+/// Does what is to be done when a step has failed. That step's failure is the one to end with, so another is only told,
+/// and keeps nothing from being done.
+fn after_failure(
+    plan: &Plan,
+    arch: Option<Arch>,
+    scratch: &Path,
+    root: &mut dyn ChrootRunner,
+    on: OnEvent<'_>,
+) -> Result<(), Error> {
+    for (index, step) in plan.on_failure.iter().enumerate() {
+        match run_step(index + 1, step, arch, scratch, root, on) {
+            Err(error) if error.is_cancelled() => return Err(error),
+            Err(Error::Step { cause, .. }) => {
+                tell(on, Event::Warning(&format!("cleaning up after it failed: {}", crate::chain(&*cause))))?;
+            }
+            Err(error) => tell(on, Event::Warning(&crate::chain(&error)))?,
+            Ok(()) => {}
+        }
     }
     Ok(())
 }

@@ -36,6 +36,8 @@ pub struct Plan {
     pub enter: Enter,
     /// What to do inside, in this order.
     pub steps: Vec<Step>,
+    /// What to do inside when one of them fails, before anything becomes of the image.
+    pub on_failure: Vec<Step>,
     /// What becomes of the unfinished image when a step fails.
     pub on_error: OnError,
 }
@@ -50,6 +52,7 @@ impl Plan {
             shrink: false,
             enter: Enter::default(),
             steps: Vec::new(),
+            on_failure: Vec::new(),
             on_error: OnError::Cleanup,
         }
     }
@@ -64,11 +67,25 @@ pub enum OnError {
     Cleanup,
     /// A shell is opened in it on this process's terminal, and it is removed when that ends.
     Shell,
-    /// It stays as `OUTPUT.partial`, after any failure.
+    /// It stays as `OUTPUT.partial`, after any failure, as that has left it: [`on_failure`](Plan::on_failure) is not done.
     Keep,
+    /// The same, but `on_failure` is done.
+    KeepAfterCleanup,
+}
+
+impl OnError {
+    /// Whether the unfinished image stays.
+    pub(crate) fn keeps(self) -> bool {
+        matches!(self, OnError::Keep | OnError::KeepAfterCleanup)
+    }
 }
 
 impl Plan {
+    /// All that may have to be done inside.
+    pub(crate) fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.on_failure)
+    }
+
     /// The files of this machine that it reads.
     pub(crate) fn inputs(&self) -> Vec<&Path> {
         let origin = &self.origin;
@@ -80,7 +97,7 @@ impl Plan {
             Source::Path(path) => Some(path.as_path()),
             Source::Url(_) => None,
         });
-        let steps = self.steps.iter().flat_map(|step| step.work.sources());
+        let steps = self.all_steps().flat_map(|step| step.work.sources());
         local.chain(origin.keyring.as_deref()).chain(steps).collect()
     }
 }

@@ -87,7 +87,7 @@ impl Plan {
     pub fn to_json(&self) -> String {
         let steps: Vec<_> = self.steps.iter().map(step::json).collect();
         let enter = &self.enter;
-        json!({
+        let mut plan = json!({
             "sources": self.origin.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "checksum": self.origin.checksum.to_string(),
             "image_checksum": self.origin.image_checksum.to_string(),
@@ -118,8 +118,11 @@ impl Plan {
             "cache": self.origin.cache.as_deref().map(lossy),
             "offline": self.origin.offline,
             "steps": steps,
-        })
-        .to_string()
+        });
+        if !self.on_failure.is_empty() {
+            plan["on_failure"] = self.on_failure.iter().map(step::json).collect();
+        }
+        plan.to_string()
     }
 }
 
@@ -191,10 +194,15 @@ impl fmt::Display for Plan {
         match self.on_error {
             OnError::Cleanup => {}
             OnError::Shell => f.write_str("\non error   a shell in the image")?,
-            OnError::Keep => f.write_str("\non error   the unfinished image stays")?,
+            OnError::Keep | OnError::KeepAfterCleanup => {
+                f.write_str("\non error   the unfinished image stays")?;
+            }
         }
         for (index, step) in self.steps.iter().enumerate() {
             write!(f, "\nstep {:<5} {}", index + 1, step::words(step))?;
+        }
+        for step in self.on_failure.iter().filter(|_| self.on_error != OnError::Keep) {
+            write!(f, "\nif it fails {}", step::words(step))?;
         }
         Ok(())
     }

@@ -81,6 +81,7 @@ impl From<super::OnError> for OnError {
             super::OnError::Cleanup => OnError::Cleanup,
             super::OnError::Shell => OnError::Shell,
             super::OnError::Keep => OnError::Keep,
+            super::OnError::RunCleanupProvisioner => OnError::KeepAfterCleanup,
         }
     }
 }

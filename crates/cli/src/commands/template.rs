@@ -154,8 +154,7 @@ fn one(
     };
     let made = match asked.flow() {
         ControlFlow::Break(()) => Err(Error::Cancelled),
-        ControlFlow::Continue(()) => arm_image::build(&build.plan, &around.scratch, &mut on)
-            .and_then(|()| build.finish(&around.scratch, &mut on)),
+        ControlFlow::Continue(()) => build.build(&around.scratch, &mut on),
     };
     match made {
         Ok(paths) => {

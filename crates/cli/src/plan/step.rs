@@ -35,12 +35,21 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// How many attempts there are after the first, as long as they fail.
     pub retries: u32,
+    /// Whether the files that it starts from need not be there before the build begins: a step before makes them.
+    pub generated: bool,
 }
 
 impl Step {
     /// `work` as it is, without pauses, limit or further attempts.
     pub fn of(work: Work) -> Step {
-        Step { work, pause_before: Duration::ZERO, pause_after: Duration::ZERO, timeout: None, retries: 0 }
+        Step {
+            work,
+            pause_before: Duration::ZERO,
+            pause_after: Duration::ZERO,
+            timeout: None,
+            retries: 0,
+            generated: false,
+        }
     }
 
     /// Runs `line` by the image's `/bin/sh -e`, as root.

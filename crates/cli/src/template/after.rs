@@ -92,13 +92,8 @@ impl After {
 }
 
 impl TemplateBuild {
-    /// Runs the post-processors on the image that [`build`](crate::build) has made of the plan, and gives what is there
-    /// in the end: the image, or what was made of it where each group packed it without keeping it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::PostProcessor`] for the first that failed; the image is still there then.
-    pub fn finish(&self, scratch: &Path, on: OnEvent<'_>) -> Result<Vec<PathBuf>, Error> {
+    /// Runs the post-processors on the image, and gives what is there in the end.
+    pub(super) fn finish(&self, scratch: &Path, on: OnEvent<'_>) -> Result<Vec<PathBuf>, Error> {
         let image = &self.plan.output;
         let mut results = Vec::new();
         let mut keep_image = self.after.is_empty();
@@ -156,7 +151,9 @@ impl TemplateBuild {
                 Ok(None)
             }
             After::Local(local) => {
-                let running = Running { local: local.clone(), scratch: scratch.into() };
+                let mut local = local.clone();
+                local.env.splice(0..0, self.variables());
+                let running = Running { local, scratch: scratch.into() };
                 running.run_all(None, &mut |output| on(event_of(output)))?;
                 Ok(None)
             }

@@ -84,6 +84,9 @@ impl<'a> Lowering<'a> {
         for provisioner in &build.provisioners {
             plan.steps.extend(steps::lower(self, provisioner, &env));
         }
+        if let Some(provisioner) = &build.error_cleanup {
+            plan.on_failure.extend(steps::lower(self, provisioner, &env));
+        }
         if let Some(at) = self.seen.take() {
             if plan.enter.isolation == Isolation::Guest {
                 let message = "programs of this machine cannot see an image that is in a guest kernel";
@@ -91,10 +94,6 @@ impl<'a> Lowering<'a> {
             }
             // So that it is said at the beginning where this machine cannot do it.
             plan.enter.isolation = Isolation::Host;
-        }
-        if let Some(cleanup) = &build.error_cleanup {
-            let message = "the error-cleanup-provisioner is not run";
-            self.warning(&cleanup.at, message, "an image whose build fails is removed as a whole");
         }
         plan
     }

@@ -1,7 +1,7 @@
 //! Packer's templates, lowered to [`Plan`]s.
 //!
 //! [`prepare`] reads a template and all that belongs to it, and says everything that is wrong with it before anything
-//! is done; what it gives is built by [`build`](crate::build) and then [`finished`](TemplateBuild::finish).
+//! is done; [`TemplateBuild::build`] then builds it.
 //! `docs/templates.md` says what each key becomes.
 
 mod after;
@@ -15,7 +15,12 @@ mod problem;
 mod quote;
 mod steps;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use arm_image_chroot::{Provisioner, Script, Scripts};
 use arm_image_template::{Inputs, Template};
@@ -26,7 +31,7 @@ pub use problem::Problem;
 
 pub(crate) use problem::listing;
 
-use crate::{Error, Local, Plan, Work};
+use crate::{Error, Local, OnEvent, Plan, Work};
 use files::{Disk, Texts, text};
 use lowering::Lowering;
 
@@ -95,11 +100,38 @@ pub struct TemplateBuild {
 }
 
 impl TemplateBuild {
+    /// Makes the image, as [`build`](crate::build) does, runs the post-processors on it, and gives what is there in the
+    /// end: the image, or what was made of it where each group packed it without keeping it.
+    ///
+    /// Scripts find `PACKER_BUILD_NAME` and `PACKER_BUILDER_TYPE` beside the variables of the plan.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`build`](crate::build), and [`Error::PostProcessor`] for the first that failed; the image is still there
+    /// then.
+    pub fn build(&self, scratch: &Path, on: OnEvent<'_>) -> Result<Vec<PathBuf>, Error> {
+        let mut plan = self.plan.clone();
+        for step in plan.steps.iter_mut().chain(&mut plan.on_failure) {
+            if let Work::Scripts(Scripts { env, .. }) | Work::Local(Local { env, .. }) = &mut step.work {
+                // What the template sets itself comes later, and so counts.
+                env.splice(0..0, self.variables());
+            }
+        }
+        crate::build(&plan, scratch, on)?;
+        self.finish(scratch, on)
+    }
+
+    /// What Packer sets for every script.
+    fn variables(&self) -> [(OsString, OsString); 2] {
+        [("PACKER_BUILD_NAME", &self.source), ("PACKER_BUILDER_TYPE", &self.kind)]
+            .map(|(name, value)| (name.into(), value.into()))
+    }
+
     /// What stages and errors call the steps, where that shows a part of something sensitive, and what to say instead.
     ///
     /// They cut long lines short: what is left of a secret then, [`redact`](Template::redact) does not know.
     pub fn disguises(&self, template: &Template) -> Vec<(String, String)> {
-        let inline = self.plan.steps.iter().flat_map(|step| match &step.work {
+        let inline = self.plan.all_steps().flat_map(|step| match &step.work {
             Work::Scripts(Scripts { scripts, .. }) | Work::Local(Local { scripts, .. }) => &scripts[..],
             _ => &[],
         });

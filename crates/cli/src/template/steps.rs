@@ -53,6 +53,8 @@ pub(super) fn lower(
         pause_after: pause_after(&provisioner.settings).filter(|_| index + 1 == count).unwrap_or_default(),
         timeout: provisioner.timeout,
         retries: u32::try_from(provisioner.max_retries).unwrap_or(u32::MAX),
+        generated: provisioner.settings.flag("generated") == Some(true)
+            && matches!(work, Work::Upload(Upload { from: Source::Path(_), .. })),
         ..Step::of(work)
     });
     paced.collect()
@@ -187,15 +189,10 @@ fn files(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> Vec<Work> {
         return vec![Work::Upload(Upload { from, to: inside(destination), mode: None, owner: None })];
     }
     let sources: Vec<&str> = sources.collect();
-    if let Some(setting) = settings.get("source").or_else(|| settings.get("sources")) {
+    let setting = settings.get("source").or_else(|| settings.get("sources"));
+    if let Some(setting) = setting.filter(|_| settings.flag("generated") != Some(true)) {
         for path in &sources {
-            if settings.flag("generated") == Some(true) && !Path::new(path).exists() {
-                let message = format!("`{path}` is not there yet");
-                let hint = "a file has to be there before the build begins; make it in a `shell-local` of a build before, or use `content`";
-                lowering.error(&setting.at, message, hint);
-            } else {
-                must_be_there(lowering, setting, path);
-            }
+            must_be_there(lowering, setting, path);
         }
     }
     let upload = |from: &str| Upload {

@@ -73,6 +73,7 @@ pub(super) fn json(step: &Step) -> Value {
     insert(&mut object, "pause_after", seconds(step.pause_after));
     insert(&mut object, "timeout", step.timeout.map(|limit| limit.as_secs_f64()));
     insert(&mut object, "retries", Some(step.retries).filter(|&retries| retries > 0));
+    insert(&mut object, "generated", Some(true).filter(|_| step.generated));
     object.into()
 }
 
