@@ -13,6 +13,7 @@ use crate::text::Place;
 /// The keys that every provisioner has.
 static ANY_PROVISIONER: Schema = Schema {
     keys: &[
+        ("name", Text, Current),
         ("only", Texts, Current),
         ("except", Texts, Current),
         ("override", Overrides, Current),
@@ -130,9 +131,9 @@ impl Assembly<'_> {
         let Some(schema) = keys::post_processor(kind) else {
             let message = format!("post-processors of the type `{kind}` are not supported");
             let hint = match kind {
-                "flash" | "arm-image" | "arm-image-flash" => {
-                    Some("`arm-image flash IMAGE DEVICE` writes an image to a card".to_owned())
-                }
+                "flash" | "arm-image" | "arm-image-flash" => Some(
+                    "a finished image is written to a card by the tool of your choice, such as dd".to_owned(),
+                ),
                 _ => suggest::hint(kind, keys::POST_PROCESSORS.iter().copied()),
             };
             self.session.error(place.text, &place.range, message, hint);

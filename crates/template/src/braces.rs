@@ -94,7 +94,9 @@ impl Braces<'_> {
                 continue;
             }
             match self.action(body)? {
-                None => result.push_str(&text_of_action(inner)),
+                // Without its hyphens, which are done with.
+                None if body.len() == inner.trim().len() => result.push_str(&text_of_action(inner)),
+                None => result.push_str(&text_of_action(body)),
                 Some(value) => {
                     sensitive |= value.is_sensitive();
                     result.push_str(value.as_str().unwrap_or_default());

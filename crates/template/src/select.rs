@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::glob;
-use crate::{Build, Error, Template};
+use crate::{Build, Error, PostProcessor, Template};
 
 impl Template {
     /// The builds that are left by `-only` and `-except`, whose patterns match whole names of builds.
@@ -25,9 +25,11 @@ impl Template {
             .collect();
         for build in &mut builds {
             for group in &mut build.post_processors {
-                let left_out =
-                    |name: &Option<String>| name.as_ref().is_some_and(|name| matches(&except, name));
-                if let Some(index) = group.iter().position(|processor| left_out(&processor.name)) {
+                // One without a name is called by its type.
+                let left_out = |processor: &PostProcessor| {
+                    matches(&except, processor.name.as_ref().unwrap_or(&processor.kind))
+                };
+                if let Some(index) = group.iter().position(left_out) {
                     group.truncate(index);
                 }
             }

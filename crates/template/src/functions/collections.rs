@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use super::{Call, Function, MANY, list_of};
 use crate::Value;
 use crate::evaluate::Evaluated;
@@ -22,8 +24,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::List(chunks.map(|chunk| Value::List(chunk.to_vec())).collect()))
     }),
     ("coalesce", 1, MANY, |call| {
-        let found = call.all().iter().find(|value| !matches!(value, Value::Null));
-        found.cloned().ok_or_else(|| Fault::new("`coalesce` was given nothing but null"))
+        let found =
+            call.all().iter().find(|value| !matches!(value, Value::Null) && **value != Value::from(""));
+        found.cloned().ok_or_else(|| Fault::new("`coalesce` was given nothing but null and empty strings"))
     }),
     ("coalescelist", 1, MANY, |call| {
         let found = call.all().iter().find(|value| matches!(value, Value::List(list) if !list.is_empty()));
@@ -67,7 +70,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ("length", 1, 1, |call| match call.value(0)? {
         Value::List(list) => Ok(count(list.len())),
         Value::Map(map) => Ok(count(map.len())),
-        Value::String(text) => Ok(count(text.chars().count())),
+        Value::String(text) => Ok(count(text.graphemes(true).count())),
         _ => Err(call.wrong(0, "a list, a map or a string")),
     }),
     ("lookup", 2, 3, |call| {

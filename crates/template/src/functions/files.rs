@@ -18,12 +18,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     ("basename", 1, 1, |call| {
         let text = call.text(0)?;
-        Ok(Value::from(text.trim_end_matches('/').rsplit('/').next().unwrap_or_default()))
+        let trimmed = text.trim_end_matches('/');
+        Ok(Value::from(match (text.as_str(), trimmed) {
+            ("", _) => ".",
+            (_, "") => "/",
+            _ => trimmed.rsplit('/').next().unwrap_or_default(),
+        }))
     }),
     ("dirname", 1, 1, |call| {
         let text = call.text(0)?;
-        let parent = Path::new(&text).parent().map(cleaned);
-        Ok(Value::String(parent.unwrap_or_else(|| if text.is_empty() { ".".to_owned() } else { text })))
+        // A slash at the end is followed by an empty name.
+        let folder = text.rfind('/').map_or("", |slash| &text[..=slash]);
+        Ok(Value::String(cleaned(Path::new(folder))))
     }),
     ("env", 1, 1, |call| {
         let found = call.evaluator.session.inputs.environment.get(&call.text(0)?).cloned();

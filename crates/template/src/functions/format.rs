@@ -154,17 +154,54 @@ impl Verb {
         Ok(self.signed(if number < 0 { format!("-{text}") } else { text }))
     }
 
+    /// The `%e`, `%f` and `%g` of Go.
     fn real(&self, mode: char, number: f64) -> String {
         let text = match mode {
             'f' | 'F' => format!("{number:.*}", self.precision.unwrap_or(6)),
             'e' | 'E' => {
                 let text = format!("{number:.*e}", self.precision.unwrap_or(6));
                 let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-                let (sign, power) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
-                format!("{mantissa}e{sign}{power:0>2}")
+                scientific(mantissa, exponent.parse().unwrap_or(0))
             }
-            _ => number_text(number),
+            _ => general(number, self.precision),
         };
         self.signed(if mode.is_ascii_uppercase() { text.to_uppercase() } else { text })
+    }
+}
+
+fn scientific(mantissa: &str, exponent: i32) -> String {
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// A number with so many digits, or as few as tell it from others; with an exponent where it is very small or large.
+fn general(number: f64, precision: Option<usize>) -> String {
+    let most = precision.map(|digits| digits.max(1));
+    let text = most.map_or_else(|| format!("{number:e}"), |digits| format!("{number:.*e}", digits - 1));
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let all = mantissa.replace('.', "");
+    let digits = Some(all.trim_end_matches('0')).filter(|digits| !digits.is_empty()).unwrap_or("0");
+    // Places before the point. Where all digits stand before it, no more than those count.
+    let before = usize::try_from(exponent + 1).unwrap_or(0);
+    let widest = match most {
+        None => 6,
+        Some(most) if most > digits.len() && digits.len() >= before => digits.len(),
+        Some(most) => most,
+    };
+    if exponent < -4 || before > widest {
+        let (first, rest) = digits.split_at(1);
+        let mantissa = if rest.is_empty() { first.to_owned() } else { format!("{first}.{rest}") };
+        return format!("{sign}{}", scientific(&mantissa, exponent));
+    }
+    if exponent < 0 {
+        let zeros = usize::try_from(-exponent - 1).unwrap_or(0);
+        return format!("{sign}0.{}{digits}", "0".repeat(zeros));
+    }
+    match digits.split_at_checked(before) {
+        Some((whole, "")) => format!("{sign}{whole}"),
+        Some((whole, part)) => format!("{sign}{whole}.{part}"),
+        None => format!("{sign}{digits:0<before$}"),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use regex::{Captures, Regex, RegexBuilder};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Call, Function, MANY, format, list_of};
 use crate::Value;
@@ -34,7 +35,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     ("startswith", 2, 2, |call| Ok(Value::Bool(call.text(0)?.starts_with(&call.text(1)?)))),
     ("strcontains", 2, 2, |call| Ok(Value::Bool(call.text(0)?.contains(&call.text(1)?)))),
-    ("strrev", 1, 1, |call| Ok(Value::String(call.text(0)?.chars().rev().collect()))),
+    ("strrev", 1, 1, |call| Ok(Value::String(call.text(0)?.graphemes(true).rev().collect()))),
     ("substr", 3, 3, substr),
     ("title", 1, 1, title),
     ("trim", 2, 2, |call| {
@@ -80,7 +81,9 @@ fn replace(call: &Call<'_>) -> Evaluated {
 }
 
 fn substr(call: &Call<'_>) -> Evaluated {
-    let letters: Vec<char> = call.text(0)?.chars().collect();
+    let text = call.text(0)?;
+    // What a reader takes for a letter may be several characters.
+    let letters: Vec<&str> = text.graphemes(true).collect();
     let (offset, length) = (call.integer(1)?, call.integer(2)?);
     call.spend(letters.len())?;
     let start = match usize::try_from(offset) {
@@ -91,7 +94,7 @@ fn substr(call: &Call<'_>) -> Evaluated {
         Ok(length) => start.saturating_add(length).min(letters.len()),
         Err(_) => letters.len(),
     };
-    Ok(Value::String(letters[start..end].iter().collect()))
+    Ok(Value::String(letters[start..end].concat()))
 }
 
 fn title(call: &Call<'_>) -> Evaluated {
@@ -103,7 +106,8 @@ fn title(call: &Call<'_>) -> Evaluated {
         } else {
             result.extend(letter.to_uppercase())
         }
-        inside = letter.is_alphanumeric() || letter == '_' || letter == '\'';
+        // What separates words for Go: everything in ASCII but letters, digits and `_`, and otherwise only spaces.
+        inside = letter.is_alphanumeric() || letter == '_' || !letter.is_ascii() && !letter.is_whitespace();
     }
     Ok(Value::String(result))
 }

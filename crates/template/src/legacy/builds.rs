@@ -25,7 +25,24 @@ pub(super) fn evaluate(
         let name = members.iter().find(|member| member.name == "name").map(|member| &member.value);
         let name = match name.map(|node| (node, &node.kind)) {
             None => kind.to_owned(),
-            Some((_, NodeKind::String(name))) => name.clone(),
+            Some((node, NodeKind::String(name))) => {
+                let braces = Braces {
+                    session,
+                    user: Some(user),
+                    broken,
+                    waiting: None,
+                    env: false,
+                    build: None,
+                    running: false,
+                };
+                match braces.text(name).map(|value| value.as_str().unwrap_or_default().to_owned()) {
+                    Ok(name) => name,
+                    Err(fault) => {
+                        session.fault(document.text, fault, &node.range);
+                        name.clone()
+                    }
+                }
+            }
             Some((node, _)) => {
                 session.error(
                     document.text,

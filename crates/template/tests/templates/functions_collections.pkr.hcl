@@ -24,4 +24,6 @@ locals {
   sort            = sort(["c", "a"])
   values          = values({ b = 1, a = 2 })
   zipmap          = zipmap(["a", "b"], [1, 2])
+  coalesce_text   = [coalesce("", "b"), coalesce(null, "", 0)]
+  coalesce_none   = can(coalesce("", null))
 }

@@ -12,4 +12,6 @@ locals {
   cwd          = path.cwd
   templatefile = templatefile("hosts.tftpl", { hosts = { pi = "10.0.0.1", bone = "10.0.0.2" }, ipv6 = false })
   version      = packer.version
+  basenames    = [basename("/"), basename(""), basename("a/b/"), basename("a")]
+  dirnames     = [dirname("a/b/"), dirname("/a"), dirname("/"), dirname(""), dirname("a/../b/c"), dirname("a//b")]
 }

@@ -25,4 +25,7 @@ locals {
   trimspace   = trimspace("  x ")
   trimsuffix  = trimsuffix("a.img", ".img")
   upper       = upper("straße")
+  format_g    = format("%.3g|%.3g|%.10g|%g|%g|%g|%G|%g|%.1g|%06.2g", 3.14159, 123456, 2.5, 0.00001234, 1000000, 123456, 1e-10, 0, 100, -1.25)
+  graphemes   = [length("ne\u0301e"), substr("ne\u0301e", 1, 1) == "e\u0301", strrev("ne\u0301x") == "xe\u0301n"]
+  title_go    = title("it's o-k snake_case 2nd «quoted» x")
 }
