@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use arm_image_tests::program::{Ended, Place, Server, names_in};
+use arm_image_tests::program::{Ended, Place, Server, names_in, sha256};
 use serde_json::Value;
 
 /// The plans that a run has printed.
@@ -218,7 +218,7 @@ fn mistakes_in_steps_are_told_with_their_line() {
     let after = |kind: &str, keys: &str, message: &str| {
         refused(&place, &built("", &format!("  post-processor \"{kind}\" {{\n{keys}\n  }}")), 9, message);
     };
-    after("compress", "output = \"a.lz4\"", "format of archives");
+    after("compress", "output = \"a.bgzf\"", "format bgzf");
     after("checksum", "output = \"sum\"\nchecksum_types = [\"md5\", \"sha1\"]", "cannot go to one file");
     after("manifest", "custom_data = { id = build.ID }", "`build.ID` is not known here");
     after("manifest", "output = \"{{.Nothing}}\"", "means nothing here");
@@ -289,6 +289,47 @@ fn provisioners_become_steps() {
         .run(["build", "pi.pkr.hcl", "--isolation", "guest", "--dry-run"])
         .expect(3)
         .says("in a guest kernel");
+}
+
+#[test]
+fn archives_are_named_and_packed_as_packer_has_them() {
+    let place = Place::new();
+    let packed = |keys: &str| {
+        place.write("t.pkr.hcl", built("", &format!("post-processor \"compress\" {{\n{keys}\n}}")));
+        let plan = plans(&place.run(["validate", "t.pkr.hcl", "--json"]).expect(0)).remove(0);
+        plan["then"][0][0]["post_processor"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(packed(""), "compress as tar.gz to packer_{{.BuildName}}_{{.BuilderType}}");
+    assert_eq!(packed("output = \"a.tar.xz\""), "compress as tar.xz to a.tar.xz");
+    assert_eq!(packed("output = \"a.img\""), "compress as tar.gz to a.img");
+    assert_eq!(packed("output = \"a\"\nformat = \"zip\""), "compress as zip to a");
+    assert_eq!(packed("output = \"a.xz\"\ncompression_level = 12"), "compress as xz to a.xz");
+}
+
+#[test]
+fn post_processors_fill_in_names_however_they_are_spaced() {
+    let place = Place::new();
+    let image = arm_image_tests::images::raspios_arm64_tiny();
+    let body = r#"
+  post-processor "checksum" {
+    checksum_types = ["sha1", "sha256"]
+    output         = "{{.BuildName}}-{{ .BuilderType}}-{{.ChecksumType }}-{{   .BuildName}}"
+  }
+  post-processor "compress" {
+    output            = "{{ .BuildName}}.tar.zst"
+    compression_level = 1
+  }
+"#;
+    let template = built("", body).replace("\"a.img\"", &format!("{image:?}"));
+    place.write("t.pkr.hcl", template);
+    place.run(["build", "t.pkr.hcl"]).expect(0);
+    let left = ["output-pi", "pi-arm-image-sha1-pi", "pi-arm-image-sha256-pi", "pi.tar.zst", "t.pkr.hcl"];
+    assert_eq!(names_in(&place.work()), left);
+    place.run(["unpack", "pi.tar.zst", "again.img"]).expect(0);
+    assert_eq!(sha256(&place.path("again.img")), sha256(&image));
+    // Left out by its type, as it has no name.
+    let rest = place.run(["validate", "t.pkr.hcl", "--json", "-except=checksum"]).expect(0);
+    assert_eq!(plans(&rest)[0]["then"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -364,6 +405,12 @@ build {
     assert_eq!(resized["output"], "raspios.img");
     assert_eq!(resized["steps"][0]["env"], serde_json::json!([["LANG", "C"]]));
     assert_eq!(plan("reuse")["size"], Value::Null);
+    assert_eq!(resized["qemu_binary"], "./qemu-arm");
+    fs::remove_file(place.path("qemu-arm")).unwrap();
+    let ended = place.run(["validate", "rpi.pkr.hcl", "--json"]).expect(0);
+    assert_eq!(plans(&ended)[0]["qemu_binary"], Value::Null);
+    let _ = ended.says("there is no program `./qemu-arm`");
+    place.write("qemu-arm", "");
     refused(&place, &template.replace("METHOD", "new"), 6, "`new` is not supported");
 }
 

@@ -15,7 +15,7 @@ pub use checksum::Digest;
 pub use compress::Compression;
 pub(super) use lower::lower;
 
-use super::TemplateBuild;
+use super::{TemplateBuild, fields};
 use crate::{
     Error, Event, Local, OnEvent, Stage,
     build::{event_of, tell},
@@ -46,7 +46,7 @@ pub enum After {
     Compress {
         /// How.
         compression: Compression,
-        /// From 1 to 9; 0 packs without making anything smaller, where the format can; `None`: as is usual.
+        /// From 1 to 9, where the format has levels; `None`: as is usual.
         level: Option<u32>,
         /// The archive.
         output: String,
@@ -162,10 +162,13 @@ impl TemplateBuild {
 
     /// `text` with the names of the build for what stands in braces.
     fn named(&self, text: &str, digest: &str) -> String {
-        let values =
-            [("BuildName", self.source.as_str()), ("BuilderType", &self.kind), ("ChecksumType", digest)];
-        values.iter().filter(|(_, value)| !value.is_empty()).fold(text.to_owned(), |text, (name, value)| {
-            text.replace(&format!("{{{{.{name}}}}}"), value).replace(&format!("{{{{ .{name} }}}}"), value)
+        fields::fill(text, |name| match name {
+            ".BuildName" => Some(self.source.as_str()),
+            ".BuilderType" => Some(self.kind.as_str()),
+            // A word for all of them, where there may be several.
+            ".ChecksumType" if digest.is_empty() => Some("TYPE"),
+            ".ChecksumType" => Some(digest),
+            _ => None,
         })
     }
 }

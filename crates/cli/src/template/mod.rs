@@ -7,6 +7,7 @@
 mod after;
 mod arm;
 mod arm_image;
+mod fields;
 mod files;
 mod list;
 mod lowering;

@@ -14,6 +14,7 @@ use arm_image_template::{Provisioner, Setting, Settings};
 
 pub(super) use local::local;
 
+use super::fields::{self, Part};
 use super::lowering::{Lowering, SCRIPTS_ARE_KEPT_APART};
 use crate::{Step, Work};
 
@@ -149,18 +150,16 @@ fn refuse_format(lowering: &mut Lowering<'_>, settings: &Settings) {
 
 /// Says what in braces means nothing here.
 pub(super) fn check_braces(lowering: &mut Lowering<'_>, setting: &Setting, text: &str, known: &[&str]) {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once("{{") {
-        let Some((name, behind)) = after.split_once("}}") else {
-            lowering.error(&setting.at, "a `{{` has no `}}`", "");
-            return;
-        };
-        if !known.contains(&name.trim()) {
-            let message = format!("`{{{{{name}}}}}` means nothing here");
-            let names: Vec<_> = known.iter().map(|name| format!("`{{{{ {name} }}}}`")).collect();
-            lowering.error(&setting.at, message, format!("there are {}", names.join(" and ")));
+    for part in fields::parts(text) {
+        match part {
+            Part::Field(name) if !known.contains(&name) => {
+                let message = format!("`{{{{ {name} }}}}` means nothing here");
+                let names: Vec<_> = known.iter().map(|name| format!("`{{{{ {name} }}}}`")).collect();
+                lowering.error(&setting.at, message, format!("there are {}", names.join(" and ")));
+            }
+            Part::Open => lowering.error(&setting.at, "a `{{` has no `}}`", ""),
+            Part::Field(_) | Part::Text(_) => {}
         }
-        rest = behind;
     }
 }
 

@@ -3,13 +3,13 @@
 use arm_image_template::{Build, PostProcessor as Given};
 
 use super::{After, Compression, Digest, PostProcessor};
-use crate::template::{lowering::Lowering, steps};
+use crate::template::{fields, lowering::Lowering, steps};
 
 /// The groups of post-processors of `build`.
 pub(in crate::template) fn lower(lowering: &mut Lowering<'_>, build: &Build) -> Vec<Vec<PostProcessor>> {
     let groups = build.post_processors.iter().map(|group| {
         let lowered = group.iter().filter_map(|given| {
-            let work = work(lowering, given)?;
+            let work = work(lowering, build, given)?;
             // What does not make something else of the image leaves it.
             let keeps = !matches!(work, After::Compress { .. });
             Some(PostProcessor { work, keep_input: keeps || given.keep_input_artifact == Some(true) })
@@ -19,7 +19,7 @@ pub(in crate::template) fn lower(lowering: &mut Lowering<'_>, build: &Build) -> 
     groups.filter(|group| !group.is_empty()).collect()
 }
 
-fn work(lowering: &mut Lowering<'_>, given: &Given) -> Option<After> {
+fn work(lowering: &mut Lowering<'_>, build: &Build, given: &Given) -> Option<After> {
     let settings = &given.settings;
     let output =
         |usual: &str| settings.text("output").filter(|text| !text.is_empty()).unwrap_or(usual).to_owned();
@@ -54,21 +54,26 @@ fn work(lowering: &mut Lowering<'_>, given: &Given) -> Option<After> {
         }
         "compress" => {
             checked(lowering, &[".BuildName", ".BuilderType"]);
-            let output = output("packer_{{.BuildName}}_{{.BuilderType}}.tar.gz");
-            let compression = match settings.text("format") {
-                Some(name) => Compression::called(name),
-                None => Compression::of_name(&output),
+            let output = output("packer_{{.BuildName}}_{{.BuilderType}}");
+            let name = fields::fill(&output, |field| match field {
+                ".BuildName" => Some(build.source.name.as_str()),
+                ".BuilderType" => Some(build.source.kind.as_str()),
+                _ => None,
+            });
+            let told = match settings.text("format") {
+                Some(format) if !format.is_empty() => format!(".{}", format.trim_start_matches('.')),
+                _ => name,
             };
-            let Some(compression) = compression else {
-                let at = settings
-                    .get("format")
-                    .or_else(|| settings.get("output"))
-                    .map_or(&given.at, |setting| &setting.at);
-                let hint = "let its name end in .xz, .gz, .zst, .bz2, .zip, .tar or .tar.gz";
-                lowering.error(at, "this format of archives is not supported", hint);
-                return None;
-            };
-            let level = settings.whole("compression_level").and_then(|level| u32::try_from(level).ok());
+            if told.ends_with(".bgzf") {
+                let setting = settings.get("format").or_else(|| settings.get("output"));
+                let hint = "gz is the same without an index: let the name end in .gz";
+                let at = setting.map_or(&given.at, |setting| &setting.at);
+                lowering.error(at, "archives in the format bgzf are not made", hint);
+            }
+            let compression = Compression::of_name(&told);
+            // As Packer: 0 is the usual level, and what is above the highest is the highest.
+            let level = settings.whole("compression_level").filter(|&level| level > 0);
+            let level = level.map(|level| u32::try_from(level.min(9)).unwrap_or(9));
             Some(After::Compress { compression, level, output })
         }
         "manifest" => {
