@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::Digest as _;
 
-use super::{Call, Function};
+use super::{Call, Function, rsa};
 use crate::Value;
 use crate::evaluate::Evaluated;
 use crate::session::{Fault, Session};
@@ -15,10 +15,7 @@ const MOST_ROUNDS: u64 = 14;
 pub(super) const FUNCTIONS: &[Function] = &[
     ("bcrypt", 1, 2, password),
     ("md5", 1, 1, |call| Ok(Value::String(hex(&md5::Md5::digest(call.text(0)?))))),
-    ("rsadecrypt", 2, 2, |_| {
-        Err(Fault::new("`rsadecrypt` is not supported")
-            .hint("decrypt beforehand, and give the value by a sensitive variable".to_owned()))
-    }),
+    ("rsadecrypt", 2, 2, rsa::decrypt),
     ("sha1", 1, 1, |call| Ok(Value::String(hex(&sha1::Sha1::digest(call.text(0)?))))),
     ("sha256", 1, 1, |call| Ok(Value::String(hex(&sha2::Sha256::digest(call.text(0)?))))),
     ("sha512", 1, 1, |call| Ok(Value::String(hex(&sha2::Sha512::digest(call.text(0)?))))),

@@ -9,6 +9,7 @@ pub(crate) mod go_time;
 pub(crate) mod hashes;
 mod network;
 mod numbers;
+mod rsa;
 mod strings;
 mod yaml;
 

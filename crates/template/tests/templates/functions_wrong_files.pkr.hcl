@@ -3,7 +3,6 @@ locals {
   missing   = file("nothing.txt")
   recursive = templatefile("loop.tftpl", {})
   broken    = templatefile("broken.tftpl", {})
-  rsa       = rsadecrypt("a", "b")
   json      = jsondecode("{")
   base64    = base64decode("***")
   regex     = regex("(", "x")
