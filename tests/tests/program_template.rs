@@ -200,7 +200,7 @@ fn mistakes_in_steps_are_told_with_their_line() {
     };
     step("file", "source = \"missing\"\ndestination = \"/a\"", "`missing` cannot be read");
     step("shell", "execute_command = \"{{ .EnvVarFile }} sh\"\ninline = [\"a\"]", "`{{ .EnvVarFile }}`");
-    step("shell", "env_var_format = \"%s=%s\"\ninline = [\"a\"]", "`env_var_format` is not supported");
+    step("shell", "env_var_format = \"%s=\"\ninline = [\"a\"]", "two `%s`");
     step("shell", "inline = [\"ls ${build.MountPath}\"]", "`build.MountPath` is not known here");
     step("shell", "valid_exit_codes = [0, 256]\ninline = [\"a\"]", "from 0 to 255");
     step(
@@ -244,6 +244,14 @@ fn provisioners_become_steps() {
     scripts = ["a.sh"]
     env     = { B = "2" }
   }
+  provisioner "shell" {
+    inline           = ["a"]
+    use_env_var_file = true
+  }
+  provisioner "shell" {
+    inline         = ["a"]
+    env_var_format = "%s=\"%s\" "
+  }
   provisioner "file" {
     sources     = ["motd", "a.sh"]
     destination = "/opt/"
@@ -274,6 +282,10 @@ fn provisioners_become_steps() {
          "execute_command": "{{ .Vars }} sudo -E {{ .Path }}", "pause_before": 1.0, "pause_after": 2.0,
          "timeout": 300.0, "retries": 2},
         {"script": "a.sh", "env": [["B", "2"]], "directory": "/"},
+        {"run": "a", "env": [], "directory": "/", "env_file": true,
+         "execute_command": "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}"},
+        {"run": "a", "env": [], "directory": "/", "env_format": "%s=\"%s\" ",
+         "execute_command": "chmod +x {{.Path}}; {{.Vars}} {{.Path}}"},
         {"upload": "motd", "to": "/opt/"},
         {"upload": "a.sh", "to": "/opt/"},
         {"content": "text", "to": "/etc/x"},

@@ -39,8 +39,14 @@ fn what_a_failed_build_is_to_leave_is_fetched_from_it_and_its_failure_stays_the_
     generated   = true
   }
   provisioner "shell" {
+    env              = { WORDS = "it's from a file" }
+    inline           = ["test \"$WORDS\" = \"it's from a file\"", "cp /tmp/arm-image-variables /root/variables"]
+    use_env_var_file = true
+    execute_command  = "chmod +x {{.Path}}; unset WORDS; . {{.EnvVarFile}} && {{.Path}}"
+  }
+  provisioner "shell" {
     env    = { PACKER_BUILDER_TYPE = "mine" }
-    inline = ["{ cat /root/made; echo \" is $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE\"; } > /root/log", "exit 4"]
+    inline = ["test ! -e /tmp/arm-image-variables", "{ cat /root/made; echo \" is $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE\"; } > /root/log", "exit 4"]
   }
   provisioner "shell" { inline = ["touch /root/never"] }
   error-cleanup-provisioner "file" {
@@ -51,7 +57,7 @@ fn what_a_failed_build_is_to_leave_is_fetched_from_it_and_its_failure_stays_the_
 "#;
     place.write("t.pkr.hcl", template(&["pi"], body));
     let ended = place.run(["build", "t.pkr.hcl", "--isolation", "guest"]).expect(8);
-    let _ = ended.says("warning: cleaning up after it failed: ").says("step 3").says("exit");
+    let _ = ended.says("warning: cleaning up after it failed: ").says("step 4").says("exit");
     assert_eq!(fs::read_to_string(place.path("logs/log")).unwrap(), "pi of arm-image is pi mine\n");
     assert_eq!(names_in(&place.path("logs")), ["log"]);
     assert_eq!(names_in(&place.path("o")), Vec::<String>::new());

@@ -81,6 +81,12 @@ pub struct Scripts {
     ///
     /// An example is `chmod +x {{ .Path }}; env {{ .Vars }} bash -x {{ .Path }}`.
     pub execute_command: Option<String>,
+    /// How `{{ .Vars }}` and the file below hold each variable: the first `%s` is its name, and the second its value,
+    /// with what a text in single quotes needs. `None`: `NAME='value'` with spaces between, and in the file lines of
+    /// `export NAME='value'`.
+    pub env_format: Option<String>,
+    /// Whether a file holds the variables too, for as long as a script runs: `{{ .EnvVarFile }}` is where it is.
+    pub env_file: bool,
     /// The exit codes that are success; 0 unless said.
     pub valid_exit_codes: Vec<i32>,
 }
@@ -94,16 +100,21 @@ impl Scripts {
             directory: "/".into(),
             user: None,
             execute_command: None,
+            env_format: None,
+            env_file: false,
             valid_exit_codes: vec![0],
         }
     }
 
     fn run(&self, script: &Script, root: &mut dyn ChrootRunner, tick: OutputTick<'_>) -> Result<(), Error> {
-        let (text, place) = script.load()?;
+        let (mut text, place) = script.load()?;
         let mut argv = match &self.execute_command {
             Some(template) => {
-                let line = render(template, &place, &self.env)?;
-                vec!["/bin/sh".into(), "-c".into(), line]
+                if matches!(script, Script::Inline(_)) && !text.starts_with(b"#!") {
+                    // What is run by its name is run by what its first line names.
+                    text.splice(0..0, *b"#!/bin/sh -e\n");
+                }
+                vec!["/bin/sh".into(), "-c".into(), self.render(template, &place)?]
             }
             None => script.words(&text, &place),
         };
@@ -115,12 +126,62 @@ impl Scripts {
         let command =
             Command { env: self.env.clone(), directory: self.directory.clone(), ..Command::new(argv) };
         root.create(&place, Node::File(&mut text.as_slice()), 0o755)?;
-        let ran = run_to_success(root, &command, &script.describe(), &self.valid_exit_codes, tick);
+        let ran = self.with_env_file(root, |root| {
+            run_to_success(root, &command, &script.describe(), &self.valid_exit_codes, tick)
+        });
         // A failed command is the error to tell; and a script may have removed itself, or all of /run.
         let _ = root.remove(&place);
         ran
     }
+
+    /// Does `work` while the file of the variables is there, where one is wanted.
+    fn with_env_file(
+        &self,
+        root: &mut dyn ChrootRunner,
+        work: impl FnOnce(&mut dyn ChrootRunner) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !self.env_file {
+            return work(root);
+        }
+        let format = self.env_format.as_deref().unwrap_or("export %s='%s'\n");
+        let text = variables(&self.env, format);
+        // Another user has to read it; this /tmp is the build's own.
+        let mode = if self.user.is_some() { 0o644 } else { 0o600 };
+        root.create(ENV_FILE.as_ref(), Node::File(&mut text.as_slice()), mode)?;
+        let done = work(root);
+        let _ = root.remove(ENV_FILE.as_ref());
+        done
+    }
+
+    /// Fills in an [`execute_command`](Scripts::execute_command).
+    fn render(&self, template: &str, place: &Path) -> Result<OsString, Error> {
+        let refuse = |reason: String| Error::ExecuteCommand { template: template.into(), reason };
+        let mut line = Vec::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let (name, behind) = after.split_once("}}").ok_or_else(|| refuse("a `{{` has no `}}`".into()))?;
+            line.extend_from_slice(before.as_bytes());
+            match name.trim() {
+                ".Path" => line.extend_from_slice(place.as_os_str().as_bytes()),
+                ".Vars" => match &self.env_format {
+                    Some(format) => line.extend_from_slice(&variables(&self.env, format)),
+                    None => line.extend_from_slice(variables(&self.env, "%s='%s' ").trim_ascii_end()),
+                },
+                ".EnvVarFile" if self.env_file => line.extend_from_slice(ENV_FILE.as_bytes()),
+                ".EnvVarFile" => return Err(refuse("no file of variables was asked for".into())),
+                other => {
+                    return Err(refuse(format!("`{other}` is none of `.Path`, `.Vars` and `.EnvVarFile`")));
+                }
+            }
+            rest = behind;
+        }
+        line.extend_from_slice(rest.as_bytes());
+        Ok(OsString::from_vec(line))
+    }
 }
+
+/// Where the file of the variables is.
+const ENV_FILE: &str = "/tmp/arm-image-variables";
 
 impl Provisioner for Scripts {
     fn describe(&self) -> String {
@@ -135,41 +196,22 @@ impl Provisioner for Scripts {
     }
 }
 
-/// Fills in an [`execute_command`](Scripts::execute_command).
-fn render(template: &str, place: &Path, env: &[(OsString, OsString)]) -> Result<OsString, Error> {
-    let refuse = |reason: String| Error::ExecuteCommand { template: template.into(), reason };
-    let mut line = Vec::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, behind) = after.split_once("}}").ok_or_else(|| refuse("a `{{` has no `}}`".into()))?;
-        line.extend_from_slice(before.as_bytes());
-        match name.trim() {
-            ".Path" => line.extend_from_slice(place.as_os_str().as_bytes()),
-            ".Vars" => line.extend_from_slice(&variables(env)),
-            other => return Err(refuse(format!("`{other}` is neither `.Path` nor `.Vars`"))),
-        }
-        rest = behind;
-    }
-    line.extend_from_slice(rest.as_bytes());
-    Ok(OsString::from_vec(line))
-}
-
-/// Variables as a shell takes them before a command.
-fn variables(env: &[(OsString, OsString)]) -> Vec<u8> {
+/// The variables one after the other, as `format` has each, whose first `%s` is the name and whose second the value.
+fn variables(env: &[(OsString, OsString)], format: &str) -> Vec<u8> {
+    let mut parts = format.splitn(3, "%s");
+    let [before, between, after] = [(); 3].map(|()| parts.next().unwrap_or_default().as_bytes());
     let mut text = Vec::new();
-    for (index, (name, value)) in env.iter().enumerate() {
-        if index > 0 {
-            text.push(b' ');
-        }
+    for (name, value) in env {
+        text.extend_from_slice(before);
         text.extend_from_slice(name.as_bytes());
-        text.extend_from_slice(b"='");
+        text.extend_from_slice(between);
         for &byte in value.as_bytes() {
             match byte {
                 b'\'' => text.extend_from_slice(b"'\\''"),
                 byte => text.push(byte),
             }
         }
-        text.push(b'\'');
+        text.extend_from_slice(after);
     }
     text
 }

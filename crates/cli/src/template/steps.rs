@@ -20,7 +20,6 @@ use crate::{Step, Work};
 
 const NO_EFFECT: &[(&str, &str)] = &[
     ("binary", "a script is taken byte by byte anyway"),
-    ("use_env_var_file", "variables are set, no file holds them"),
     ("remote_folder", SCRIPTS_ARE_KEPT_APART),
     ("remote_file", SCRIPTS_ARE_KEPT_APART),
     ("remote_path", SCRIPTS_ARE_KEPT_APART),
@@ -68,20 +67,35 @@ fn shell(
 ) -> Option<Work> {
     let settings = &provisioner.settings;
     lowering.all_without_effect(settings, NO_EFFECT);
-    refuse_format(lowering, settings);
     for (_, setting) in settings.iter() {
         each_text(&setting.value, &mut |text| lowering.refuse_deferred(&setting.at, text));
     }
+    let env_file = settings.flag("use_env_var_file") == Some(true);
     if let Some(setting) = settings.get("execute_command")
         && let Some(text) = setting.value.as_str()
     {
-        check_braces(lowering, setting, text, &[".Path", ".Vars"]);
+        let known = [".Path", ".Vars", ".EnvVarFile"];
+        check_braces(lowering, setting, text, if env_file { &known } else { &known[..2] });
     }
+    if let Some(setting) = settings.get("env_var_format")
+        && settings.text("env_var_format").is_some_and(|text| text.matches("%s").count() != 2)
+    {
+        let message = "`env_var_format` has to have two `%s`, for the name and the value";
+        lowering.error(&setting.at, message, "as in \"export %s='%s'\\n\"");
+    }
+    // What Packer runs where it is not said; to set the variables and run the script is the same, but for these two.
+    let usual = match (env_file, settings.has("env_var_format")) {
+        (true, _) => Some("chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}"),
+        (false, true) => Some("chmod +x {{.Path}}; {{.Vars}} {{.Path}}"),
+        (false, false) => None,
+    };
     let scripts = scripts(lowering, settings);
     let valid = valid_exit_codes(lowering, settings);
     Some(Work::Scripts(Scripts {
         env: env.iter().cloned().chain(variables(settings)).collect(),
-        execute_command: settings.text("execute_command").map(str::to_owned),
+        execute_command: settings.text("execute_command").or(usual).map(str::to_owned),
+        env_format: settings.text("env_var_format").map(str::to_owned),
+        env_file,
         valid_exit_codes: valid,
         ..Scripts::of(scripts)
     }))
@@ -139,13 +153,6 @@ fn valid_exit_codes(lowering: &mut Lowering<'_>, settings: &Settings) -> Vec<i32
         lowering.error(&setting.at, "an exit code is a number from 0 to 255", "");
         vec![0]
     })
-}
-
-fn refuse_format(lowering: &mut Lowering<'_>, settings: &Settings) {
-    if let Some(setting) = settings.get("env_var_format") {
-        let why = "variables are set for the script, and `{{ .Vars }}` gives them as NAME='value'";
-        lowering.unsupported("env_var_format", setting, why, "leave it out");
-    }
 }
 
 /// Says what in braces means nothing here.

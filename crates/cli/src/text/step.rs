@@ -46,6 +46,8 @@ pub(super) fn json(step: &Step) -> Value {
             object.insert("directory".to_owned(), lossy(&work.directory).into());
             insert(&mut object, "user", work.user.clone());
             insert(&mut object, "execute_command", work.execute_command.clone());
+            insert(&mut object, "env_format", work.env_format.clone());
+            insert(&mut object, "env_file", Some(true).filter(|_| work.env_file));
             object
         }
         Work::Local(work) => {

@@ -57,9 +57,31 @@ fn an_execute_command_is_filled_in_and_given_to_a_shell() {
 }
 
 #[test]
+fn a_file_holds_the_variables_for_as_long_as_the_script_runs() {
+    let scripts = Scripts {
+        env: vec![("A".into(), "it's".into()), ("B".into(), "2".into())],
+        execute_command: Some(". {{.EnvVarFile}} && {{.Path}}".into()),
+        env_file: true,
+        ..Scripts::of([inline("x")])
+    };
+    for status in [0, 4 << 8] {
+        let mut fake = Fake { status, ..Fake::default() };
+        assert_eq!(scripts.provision(&mut fake, &mut go_on).is_ok(), status == 0);
+        assert_eq!(fake.ran[0].argv[2], ". /tmp/arm-image-variables && /tmp/arm-image-inline");
+        let file = "export A='it'\\''s'\nexport B='2'\n";
+        assert_eq!(fake.made[Path::new("/tmp/arm-image-variables")], (file.into(), 0o600));
+        assert_eq!(fake.made[Path::new("/tmp/arm-image-inline")].0, "#!/bin/sh -e\nx");
+        assert_eq!(fake.removed, ["/tmp/arm-image-variables", "/tmp/arm-image-inline"].map(PathBuf::from));
+    }
+    let formatted = Scripts { env_format: Some("set %s '%s';".into()), ..scripts };
+    let line = formatted.render("{{.Vars}}", Path::new("/x")).unwrap();
+    assert_eq!(line, r"set A 'it'\''s';set B '2';");
+}
+
+#[test]
 fn an_execute_command_that_cannot_be_filled_in_says_why_and_runs_nothing() {
     for (template, reason) in
-        [("{{.Path", "has no `}}`"), ("{{ .EnvVarFile }} x", "`.EnvVarFile` is neither")]
+        [("{{.Path", "has no `}}`"), ("{{ .Env }} x", "`.Env` is none"), ("{{ .EnvVarFile }} x", "no file")]
     {
         let mut fake = Fake::default();
         let scripts = Scripts { execute_command: Some(template.into()), ..Scripts::of([inline("x")]) };
@@ -73,7 +95,7 @@ fn an_execute_command_that_cannot_be_filled_in_says_why_and_runs_nothing() {
 fn variables_reach_a_shell_as_they_are() {
     let env =
         [("A".into(), OsString::from_vec(b"a'b\"c\\ $(d) `e` \n\xff".to_vec())), ("B".into(), "2".into())];
-    let line = OsString::from_vec([variables(&env), b" env".to_vec()].concat());
+    let line = OsString::from_vec([variables(&env, "%s='%s' "), b"env".to_vec()].concat());
     let output = std::process::Command::new("/bin/sh").env_clear().arg("-c").arg(line).output().unwrap();
     assert!(output.stdout.starts_with(b"A=a'b\"c\\ $(d) `e` \n\xff\n"), "{output:?}");
 }
@@ -81,8 +103,8 @@ fn variables_reach_a_shell_as_they_are() {
 proptest! {
     #[test]
     fn any_template_is_filled_in_or_refused(template in "(\\{\\{|\\}\\}|\\.Path|\\.Vars|\\PC){0,12}") {
-        let env = [("A".into(), "b".into())];
-        if let Ok(line) = render(&template, Path::new("/tmp/x"), &env) {
+        let scripts = Scripts { env: vec![("A".into(), "b".into())], ..Scripts::of([]) };
+        if let Ok(line) = scripts.render(&template, Path::new("/tmp/x")) {
             let plain = template.replace("{{.Path}}", "/tmp/x").replace("{{.Vars}}", "A='b'");
             prop_assert!(line == OsString::from(plain) || template.contains(char::is_whitespace));
         }

@@ -3,11 +3,16 @@
 use arm_image_chroot::Script;
 use arm_image_template::{Position, Settings, deferred};
 
-use super::{check_braces, each_text, refuse_format, scripts, valid_exit_codes, variables};
+use super::{check_braces, each_text, scripts, valid_exit_codes, variables};
 use crate::{Local, template::lowering::Lowering};
 
 /// What a shell gives for `build.MountPath`.
 const MOUNT_PATH: &str = "${ARM_IMAGE_MOUNT_PATH}";
+
+const NO_EFFECT: &[(&str, &str)] = &[
+    ("tempfile_extension", "no program looks at it"),
+    ("env_var_format", "variables are set for the script"),
+];
 
 /// What a `shell-local` runs; nothing where that is for other systems only. A provisioner has the image `mounted`, a
 /// post-processor has not.
@@ -17,8 +22,7 @@ pub(in crate::template) fn local(
     at: &Position,
     mounted: bool,
 ) -> Option<Local> {
-    refuse_format(lowering, settings);
-    lowering.all_without_effect(settings, &[("tempfile_extension", "no program looks at it")]);
+    lowering.all_without_effect(settings, NO_EFFECT);
     for (key, setting) in settings.iter() {
         let commands = ["inline", "command"].contains(&key);
         each_text(&setting.value, &mut |text| {
