@@ -182,6 +182,7 @@ fn what_there_is_not_is_refused_with_its_place_and_reason() {
     let place = Place::new();
     let key = |key: &str, message: &str| refused(&place, &built(key, ""), 4, message);
     key("image_arch = \"armbe\"", "big-endian");
+    key("image_type = \"raspberypi\"", "no kind of images is called `raspberypi`");
     key("image_mounts = [\"boot\", \"/\"]", "cannot be mounted at `boot`");
     key("image_mounts = [\"/\", \"/\"]", "twice");
     key("qemu_binary = \"no-such-qemu\"", "there is no program `no-such-qemu`");
@@ -205,10 +206,16 @@ fn mistakes_in_steps_are_told_with_their_line() {
     step("shell", "valid_exit_codes = [0, 256]\ninline = [\"a\"]", "from 0 to 255");
     step(
         "shell-local",
-        "execute_command = [\"ssh\", \"{{.Script}}\"]\ninline = [\"a\"]",
+        "execute_command = [\"ssh\", \"{{.Script}}\", \"x\"]\ninline = [\"a\"]",
         "`execute_command`",
     );
-    step("shell-local", "env = { A = build.MountPath }\ninline = [\"a\"]", "ARM_IMAGE_MOUNT_PATH");
+    step("shell-local", "inline_shebang = build.MountPath\ninline = [\"a\"]", "ARM_IMAGE_MOUNT_PATH");
+    step("file", "mode = \"0999\"\ncontent = \"\"\ndestination = \"/a\"", "octal digits");
+    step(
+        "file",
+        "owner = \"pi\"\nsource = \"/a\"\ndestination = \"a\"\ndirection = \"download\"",
+        "goes into the image",
+    );
     refused(
         &place,
         &built("", "  post-processor \"shell-local\" {\n    inline = [\"ls ${build.MountPath}\"]\n  }"),
@@ -370,6 +377,47 @@ fn what_is_done_after_a_failure_is_part_of_the_plan() {
     assert!(kept.contains("image stays") && !kept.contains("if it fails"), "{kept}");
     let wrong = "error-cleanup-provisioner \"shell\" { script = \"missing.sh\" }";
     refused(&place, &built("", wrong), 8, "`missing.sh` cannot be read");
+}
+
+#[test]
+fn keys_of_our_own_and_programs_for_local_scripts_are_in_the_plan() {
+    let place = Place::new();
+    let steps = r#"
+  provisioner "shell" {
+    inline            = ["a"]
+    user              = "pi"
+    working_directory = "/home/pi"
+  }
+  provisioner "file" {
+    content     = "secret"
+    destination = "/root/.key"
+    mode        = "0600"
+    owner       = "root:adm"
+  }
+  provisioner "shell-local" {
+    execute_command = ["/bin/bash", "-x", "{{ .Script }}"]
+    environment_vars = ["ETC=${build.MountPath}/etc"]
+    inline          = ["a ${build.PackerRunUUID}"]
+  }
+  provisioner "shell-local" {
+    execute_command = ["/bin/sh", "-c", "{{.Vars}}", "{{.Script}}"]
+    inline          = ["b"]
+  }
+"#;
+    // Any kind of image that is known, not only those of the plugin.
+    place.write("pi.pkr.hcl", built("image_type = \"orangepi\"", steps));
+    let plan = plans(&place.run(["validate", "pi.pkr.hcl", "--json"]).expect(0)).remove(0);
+    let run = plan["steps"][2]["run"].as_str().unwrap();
+    let uuid: Vec<_> = run.strip_prefix("a ").unwrap().split('-').map(str::len).collect();
+    assert_eq!(uuid, [8, 4, 4, 4, 12], "{run}");
+    let expected = serde_json::json!([
+        {"run": "a", "env": [], "directory": "/home/pi", "user": "pi"},
+        {"content": "secret", "to": "/root/.key", "mode": "0600", "owner": "root:adm"},
+        {"run": run, "env": [["ETC", "${build.MountPath}/etc"]], "local": true, "interpreter": ["/bin/bash", "-x"]},
+        {"run": "b", "env": [], "local": true},
+    ]);
+    assert_eq!(plan["steps"], expected);
+    assert_eq!((&plan["preset"], &plan["isolation"]), (&"orangepi".into(), &"host".into()));
 }
 
 #[test]

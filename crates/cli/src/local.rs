@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsString,
     fs::{self, OpenOptions},
     io::{self, Read, Write},
     ops::ControlFlow,
@@ -14,6 +15,7 @@ use std::{
 };
 
 use arm_image_chroot::{ChrootRunner, Error, Output, OutputTick, Provisioner, Script, Scripts};
+use arm_image_template::deferred;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{keeper::Kept, plan::Local, sweep::Scratch};
@@ -64,7 +66,8 @@ impl Running {
         let (_folder, argv) = self.words(script).map_err(failed("prepare the script"))?;
         let [program, arguments @ ..] = argv.as_slice() else { return Ok(()) };
         let mut command = Command::new(program);
-        command.args(arguments).envs(self.local.env.iter().cloned()).env(MOUNT_PATH, mount);
+        let env = self.local.env.iter().map(|(name, value)| (name, with_path(value, mount)));
+        command.args(arguments).envs(env).env(MOUNT_PATH, mount);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let kept = Kept::start(&mut command, true).map_err(failed("start a process"))?;
         let mut tail = VecDeque::new();
@@ -103,8 +106,22 @@ impl Running {
         let mut head = Vec::new();
         fs::File::open(&path)?.take(4).read_to_end(&mut head)?;
         let own = head.starts_with(b"#!") || head == b"\x7fELF";
-        let interpreter = if own { &[] } else { interpreter };
-        Ok((folder, interpreter.iter().map(PathBuf::from).chain([path]).collect()))
+        let interpreter: Vec<PathBuf> = match &self.local.interpreter[..] {
+            [] if own => Vec::new(),
+            [] => interpreter.iter().map(PathBuf::from).collect(),
+            words => words.iter().map(PathBuf::from).collect(),
+        };
+        Ok((folder, interpreter.into_iter().chain([path]).collect()))
+    }
+}
+
+/// A variable's value with the image's path where a template has asked for it.
+fn with_path(value: &OsString, mount: &Path) -> OsString {
+    match value.to_str() {
+        Some(text) if deferred::is_in(text) => {
+            deferred::replace(text, |_| mount.display().to_string()).into()
+        }
+        _ => value.clone(),
     }
 }
 

@@ -15,6 +15,9 @@ use crate::suggest;
 /// The version of Packer whose reference is followed here.
 pub(crate) const PACKER_VERSION: &str = "1.9.0";
 
+/// What `build` calls the name of the run.
+pub(crate) const RUN: &str = "PackerRunUUID";
+
 const FUNCTIONS: &[&str] = &[
     "build",
     "build_name",
@@ -240,10 +243,13 @@ impl Braces<'_> {
         if !self.running {
             return Err(Fault::new("`build` is known in provisioners and post-processors only"));
         }
+        if name == RUN {
+            return Ok(Value::from(self.session.inputs.run.clone()));
+        }
         if deferred::NAMES.contains(&name) {
             return Ok(Value::String(deferred::mark(name)));
         }
-        let hint = suggest::nearest(name, deferred::NAMES.iter().copied())
+        let hint = suggest::nearest(name, deferred::NAMES.iter().copied().chain([RUN]))
             .map(|near| format!("did you mean `{near}`?"));
         Err(Fault::new(format!("`build` has no `{name}`")).hint(hint))
     }

@@ -2,7 +2,7 @@
 //!
 //! They pass through evaluation as a mark inside a string. Whoever runs the build puts the value in with [`replace`].
 
-/// The names that `build` offers besides `build.name`, of which only `MountPath` means something in a chroot.
+/// The names that `build` offers besides `build.name` and `build.PackerRunUUID`, of which only `MountPath` means something in a chroot.
 pub(crate) const NAMES: &[&str] = &[
     "ConnType",
     "Host",
@@ -11,7 +11,6 @@ pub(crate) const NAMES: &[&str] = &[
     "PackerHTTPAddr",
     "PackerHTTPIP",
     "PackerHTTPPort",
-    "PackerRunUUID",
     "Password",
     "Port",
     "SSHPrivateKey",

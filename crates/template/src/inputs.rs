@@ -68,6 +68,8 @@ pub struct Inputs<'a> {
     pub working_folder: String,
     /// What `~` stands for.
     pub home: Option<String>,
+    /// `build.PackerRunUUID`: what tells this run from others.
+    pub run: String,
     /// The time of the build in seconds since 1970 began, UTC.
     pub now: i64,
     /// Random bytes, from which `uuidv4()`, `{{uuid}}` and salts are derived.
@@ -87,6 +89,7 @@ impl<'a> Inputs<'a> {
             root: ".".to_owned(),
             working_folder: ".".to_owned(),
             home: None,
+            run: String::new(),
             now: 0,
             seed: [0; 32],
         }

@@ -75,6 +75,18 @@ fn scripts_run_here_with_their_variables_and_find_the_image() {
 }
 
 #[test]
+fn a_program_that_is_given_the_script_runs_it_and_variables_may_lead_to_the_image() {
+    let local = Local {
+        interpreter: vec!["/bin/sh".into(), "-u".into()],
+        env: vec![("ETC".into(), format!("{}/etc", deferred::mark("MountPath")).into())],
+        ..inline("#!/bin/cat\necho $- $ETC")
+    };
+    let (outcome, said) = ran(local, Some(Path::new("/somewhere")));
+    outcome.unwrap();
+    assert_eq!(said, "u /somewhere/etc\n");
+}
+
+#[test]
 fn an_image_out_of_reach_is_not_mistaken_for_this_machine() {
     let (outcome, said) =
         ran(inline("test -n \"$ARM_IMAGE_MOUNT_PATH\"; mkdir -p \"$ARM_IMAGE_MOUNT_PATH/etc\""), None);

@@ -125,7 +125,10 @@ impl Work {
 pub struct Local {
     /// The scripts; without a `#!` line they are run by `/bin/sh`, and inline ones by `/bin/sh -e`.
     pub scripts: Vec<Script>,
-    /// Variables for them, beside those of this process.
+    /// What each is given to, with its path as the last word, instead of what its first line names.
+    pub interpreter: Vec<OsString>,
+    /// Variables for them, beside those of this process. Where a value has the
+    /// [mark](arm_image_template::deferred::mark) of `MountPath` in it, they find the image's path there.
     pub env: Vec<(OsString, OsString)>,
     /// The exit codes that are success.
     pub valid_exit_codes: Vec<i32>,
@@ -134,6 +137,11 @@ pub struct Local {
 impl Local {
     /// These scripts, without variables, with 0 as the only success.
     pub fn of(scripts: impl IntoIterator<Item = Script>) -> Local {
-        Local { scripts: scripts.into_iter().collect(), env: Vec::new(), valid_exit_codes: vec![0] }
+        Local {
+            scripts: scripts.into_iter().collect(),
+            interpreter: Vec::new(),
+            env: Vec::new(),
+            valid_exit_codes: vec![0],
+        }
     }
 }

@@ -30,8 +30,14 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, source: &Source, plan: &mut Pla
     plan.size = size("target_image_size")
         .map(Size::Total)
         .or_else(|| size("last_partition_extra_size").map(Size::Extra));
-    if let Some(name) = settings.text("image_type") {
+    if let Some(setting) = settings.get("image_type")
+        && let Some(name) = setting.value.as_str()
+    {
         plan.enter.preset = arm_image_presets::find(name);
+        if plan.enter.preset.is_none() {
+            let hint = "`arm-image presets` lists them; without the key, the image tells";
+            lowering.error(&setting.at, format!("no kind of images is called `{name}`"), hint);
+        }
     }
     if let Some(setting) = settings.get("image_arch") {
         match setting.value.as_str() {

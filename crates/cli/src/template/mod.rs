@@ -171,6 +171,8 @@ pub fn prepare(request: &Request, base: &Plan) -> Result<Prepared, Error> {
     inputs.root = root.display().to_string();
     inputs.working_folder = request.working_folder.display().to_string();
     inputs.home = request.environment.get("HOME").cloned();
+    let run = run_of(&request.seed);
+    inputs.run.clone_from(&run);
     inputs.now = request.now;
     inputs.seed = request.seed;
     let refused = |error: arm_image_template::Error| {
@@ -183,7 +185,7 @@ pub fn prepare(request: &Request, base: &Plan) -> Result<Prepared, Error> {
     let template = arm_image_template::parse(&inputs).map_err(refused)?;
     let selected = template.select(&request.only, &request.except).map_err(refused)?;
     let mut lowering = Lowering::new(&template, &inputs.templates, base);
-    let builds = lowering.builds(&selected, &run_of(&request.seed));
+    let builds = lowering.builds(&selected, &run);
     let warnings = lowering.finish()?;
     Ok(Prepared { template, builds, warnings })
 }

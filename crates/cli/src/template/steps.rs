@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use arm_image_chroot::{Download, Script, Scripts, Source, Upload};
+use arm_image_chroot::{Download, Owner, Script, Scripts, Source, Upload};
 use arm_image_template::{Provisioner, Setting, Settings};
 
 pub(super) use local::local;
@@ -96,6 +96,8 @@ fn shell(
         execute_command: settings.text("execute_command").or(usual).map(str::to_owned),
         env_format: settings.text("env_var_format").map(str::to_owned),
         env_file,
+        user: settings.text("user").filter(|user| !user.is_empty()).map(str::to_owned),
+        directory: inside(settings.text("working_directory").unwrap_or_default()),
         valid_exit_codes: valid,
         ..Scripts::of(scripts)
     }))
@@ -190,9 +192,11 @@ fn files(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> Vec<Work> {
         let download = |from: &str| Work::Download(Download { from: inside(from), to: destination.into() });
         return sources.map(download).collect();
     }
+    let mode = settings.text("mode").and_then(|digits| u32::from_str_radix(digits, 8).ok());
+    let owner = settings.text("owner").map(Owner::from);
+    let upload = |from| Work::Upload(Upload { from, to: inside(destination), mode, owner: owner.clone() });
     if let Some(content) = settings.text("content") {
-        let from = Source::Content(content.into());
-        return vec![Work::Upload(Upload { from, to: inside(destination), mode: None, owner: None })];
+        return vec![upload(Source::Content(content.into()))];
     }
     let sources: Vec<&str> = sources.collect();
     let setting = settings.get("source").or_else(|| settings.get("sources"));
@@ -201,13 +205,7 @@ fn files(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> Vec<Work> {
             must_be_there(lowering, setting, path);
         }
     }
-    let upload = |from: &str| Upload {
-        from: Source::Path(from.into()),
-        to: inside(destination),
-        mode: None,
-        owner: None,
-    };
-    sources.into_iter().map(|from| Work::Upload(upload(from))).collect()
+    sources.into_iter().map(|from| upload(Source::Path(from.into()))).collect()
 }
 
 /// A path in the image; a relative one is relative to its root.

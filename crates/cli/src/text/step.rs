@@ -53,6 +53,8 @@ pub(super) fn json(step: &Step) -> Value {
         Work::Local(work) => {
             let mut object = scripts(&work.scripts, &work.env, &work.valid_exit_codes);
             object.insert("local".to_owned(), true.into());
+            let words: Vec<_> = work.interpreter.iter().map(|word| word.to_string_lossy()).collect();
+            insert(&mut object, "interpreter", Some(words).filter(|words| !words.is_empty()));
             object
         }
         Work::Copy(Copy { from, to }) => object([("copy", lossy(from)), ("to", lossy(to))]),

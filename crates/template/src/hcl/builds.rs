@@ -10,7 +10,7 @@ use super::sources::{Used, used_sources};
 use super::{NOTHING, map};
 use crate::Value;
 use crate::assemble::Assembly;
-use crate::braces::Braces;
+use crate::braces::{Braces, RUN};
 use crate::deferred;
 use crate::evaluate::{Evaluator, Scope};
 use crate::keys;
@@ -95,12 +95,19 @@ fn assembly<'s>(session: &'s Session<'s>, used: &Used<'_>, known: &'s [String]) 
 }
 
 /// The scope in which a source, or what is done to it, is evaluated.
-fn scope_of<'s>(scope: &'s Scope<'s>, used: &Used<'_>, block: Option<&str>, running: bool) -> Scope<'s> {
+fn scope_of<'s>(
+    session: &Session<'_>,
+    scope: &'s Scope<'s>,
+    used: &Used<'_>,
+    block: Option<&str>,
+    running: bool,
+) -> Scope<'s> {
     let mut build = vec![("name".to_owned(), Value::from(block.unwrap_or_default()))];
     if running {
         build.extend(
             deferred::NAMES.iter().map(|name| ((*name).to_owned(), Value::String(deferred::mark(name)))),
         );
+        build.push((RUN.to_owned(), Value::from(session.inputs.run.clone())));
     }
     scope
         .child()
@@ -115,7 +122,7 @@ fn source(
     scope: &Scope<'_>,
     known: &[String],
 ) -> Option<crate::model::Source> {
-    let scope = scope_of(scope, used, block, false);
+    let scope = scope_of(session, scope, used, block, false);
     let braces = Braces {
         session,
         user: None,
@@ -150,7 +157,7 @@ fn evaluate_one(
     known: &[String],
 ) -> Option<Build> {
     let source = source(session, used, block.as_deref(), outer, known);
-    let scope = scope_of(outer, used, block.as_deref(), true);
+    let scope = scope_of(session, outer, used, block.as_deref(), true);
     let braces = Braces {
         session,
         user: None,

@@ -42,6 +42,9 @@ static SHELL: Schema = Schema {
         ("start_retry_timeout", Duration, Ignored(NO_CONNECTION)),
         ("expect_disconnect", Flag, Ignored(NO_CONNECTION)),
         ("pause_after", Duration, Current),
+        // Not Packer's, but ours.
+        ("user", Text, Current),
+        ("working_directory", Text, Current),
     ],
     check: check_shell,
 };
@@ -100,20 +103,40 @@ static FILE: Schema = Schema {
         ("destination", Text, Current),
         ("direction", OneOf(&["upload", "download"]), Current),
         ("generated", Flag, Current),
+        // Not Packer's, but ours.
+        ("mode", Text, Current),
+        ("owner", Text, Current),
     ],
-    check: |settings| {
-        let mut found = one_of(settings, &["source", "sources", "content"]);
-        found.extend(required(settings, &["destination"]));
-        if settings.has("content") && settings.text("direction") == Some("download") {
+    check: check_file,
+};
+
+fn check_file(settings: &Settings) -> Vec<Complaint> {
+    let mut found = one_of(settings, &["source", "sources", "content"]);
+    found.extend(required(settings, &["destination"]));
+    if settings.text("direction") == Some("download") {
+        if settings.has("content") {
+            let hint = "name the `source` in the image";
+            found.push(complaint(Some("content"), "`content` cannot be downloaded", hint));
+        }
+        for key in ["mode", "owner"].into_iter().filter(|key| settings.has(key)) {
             found.push(complaint(
-                Some("content"),
-                "`content` cannot be downloaded",
-                "name the `source` in the image",
+                Some(key),
+                format!("`{key}` is of what goes into the image"),
+                "leave it out",
             ));
         }
-        found
-    },
-};
+    }
+    let is_mode =
+        |text: &str| text.len() <= 5 && u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o7777);
+    if settings.text("mode").is_some_and(|text| !is_mode(text)) {
+        found.push(complaint(
+            Some("mode"),
+            "`mode` is the permission bits in octal digits",
+            "mode = \"0644\"",
+        ));
+    }
+    found
+}
 
 const NO_SSH: &str = "ansible reaches the image by its chroot, not by SSH";
 

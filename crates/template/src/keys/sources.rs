@@ -32,7 +32,7 @@ const ARM_IMAGE_KEYS: &[Key] = &[
     ("command_wrapper", Text, Ignored("no command of the host is run by a shell")),
     ("output_filename", Text, Current),
     ("output_directory", Text, Deprecated("output_filename = \"DIRECTORY/image\"")),
-    ("image_type", OneOf(&["raspberrypi", "beaglebone", "kali", "ubuntu", "armbian"]), Current),
+    ("image_type", Text, Current),
     ("image_arch", OneOf(&["arm", "armbe", "arm64", "arm64be"]), Current),
     ("image_mounts", Texts, Current),
     ("mount_path", Text, Current),
