@@ -465,6 +465,8 @@ build {
     assert_eq!(resized["output"], "raspios.img");
     assert_eq!(resized["steps"][0]["env"], serde_json::json!([["LANG", "C"]]));
     assert_eq!(plan("reuse")["size"], Value::Null);
+    let ended = place.run(["validate", "rpi.pkr.hcl"]).expect(0);
+    let _ = ended.says("`image_size` has no effect: the method `reuse`").says("only the order, `int` and");
     assert_eq!(resized["qemu_binary"], "./qemu-arm");
     fs::remove_file(place.path("qemu-arm")).unwrap();
     let ended = place.run(["validate", "rpi.pkr.hcl", "--json"]).expect(0);
@@ -472,6 +474,17 @@ build {
     let _ = ended.says("there is no program `./qemu-arm`");
     place.write("qemu-arm", "");
     refused(&place, &template.replace("METHOD", "new"), 6, "`new` is not supported");
+    // Commands of this machine come first, and have to see the image.
+    let extra =
+        "image_setup_extra = [[\"cp\", \"a b\", \"$MOUNTPOINT/boot/\"], [\"stat\", \"$IMAGE_PATH\"]]\n";
+    let template =
+        template.replace("METHOD", "reuse").replace("  image_type ", &format!("  {extra}  image_type "));
+    place.write("rpi.pkr.hcl", template);
+    let plan = plans(&place.run(["validate", "rpi.pkr.hcl", "--json"]).expect(0)).remove(0);
+    let lines = "cp 'a b' \"$ARM_IMAGE_MOUNT_PATH\"/boot/\nstat raspios.img.partial";
+    let first = serde_json::json!({"run": lines, "env": [], "local": true});
+    assert_eq!((&plan["steps"][0], &plan["isolation"]), (&first, &"host".into()));
+    assert_eq!(plan["steps"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The keys of `source "arm"`, of packer-plugin-builder-arm.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
-use arm_image_chroot::ResolvConf;
+use arm_image_chroot::{ResolvConf, Script};
 use arm_image_fetch::Checksum;
 use arm_image_template::{Source, Value};
 
-use super::{lowering::Lowering, mounts};
-use crate::{Plan, Size};
+use super::{lowering::Lowering, mounts, quote::quoted};
+use crate::{Local, Plan, Size, Step, Work};
 
 const NO_EFFECT: &[(&str, &str)] = &[
     ("file_user_agent", "downloads go by the program's own name"),
@@ -41,19 +41,26 @@ pub(super) fn lower(
     }
     if settings.text("image_build_method") == Some("resize") {
         plan.size = settings.whole("image_size_bytes").map(Size::Total).or_else(|| humane(lowering, source));
+    } else {
+        let why = "the method `reuse` leaves the size as it is";
+        lowering.all_without_effect(settings, &[("image_size", why), ("image_size_bytes", why)]);
+    }
+    if let Some(setting) = settings.get("image_partitions") {
+        let message = "of `image_partitions`, only the order, `int` and `mountpoint` count";
+        lowering.warning(&setting.at, message, "the image's own table tells the rest");
     }
     plan.enter.mounts = partitions(source);
     plan.enter.qemu = lowering.program(source, "qemu_binary_source_path");
     // That plugin leaves the file as it is.
     plan.enter.resolv_conf = ResolvConf::Off;
-    if let Some(setting) = settings.get("image_setup_extra").filter(|setting| !is_empty(&setting.value)) {
-        let why = "its commands mount the image on this machine";
-        lowering.unsupported(
-            "image_setup_extra",
-            setting,
-            why,
-            "do it by a `shell` or `shell-local` provisioner",
-        );
+    if let Some(setting) = settings.get("image_setup_extra") {
+        let commands = setting.value.as_list().unwrap_or_default();
+        let lines: Vec<_> = commands.iter().map(|command| line(command, &plan.output)).collect();
+        if !lines.is_empty() {
+            lowering.needs_to_be_seen(&setting.at);
+            let local = Local::of([Script::Inline(lines.join("\n"))]);
+            plan.steps.push(Step::of(Work::Local(local)));
+        }
     }
     for key in ["image_chroot_mounts", "additional_chroot_mounts"] {
         let Some(setting) = settings.get(key) else { continue };
@@ -78,8 +85,22 @@ pub(super) fn lower(
     env
 }
 
-fn is_empty(value: &Value) -> bool {
-    value.as_list().is_some_and(<[Value]>::is_empty)
+/// A command of this machine as a shell takes it, with the places of the image filled in.
+fn line(command: &Value, output: &Path) -> String {
+    let mut image = output.as_os_str().to_owned();
+    // Its name while it is being made.
+    image.push(".partial");
+    let image = image.to_string_lossy();
+    let word = |word: &Value| {
+        let word = word.as_str().unwrap_or_default().replace("$IMAGE_PATH", &image);
+        let pieces = word.split("$MOUNTPOINT");
+        let quoted = pieces.map(|piece| if piece.is_empty() { String::new() } else { quoted(piece) });
+        match quoted.collect::<Vec<_>>().join("\"$ARM_IMAGE_MOUNT_PATH\"") {
+            nothing if nothing.is_empty() => "''".to_owned(),
+            word => word,
+        }
+    };
+    command.as_list().unwrap_or_default().iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn checksum(lowering: &mut Lowering<'_>, source: &Source, plan: &mut Plan) {

@@ -132,7 +132,9 @@ impl<'a> Lowering<'a> {
         keys: &[(&str, &str)],
     ) {
         for (key, why) in keys {
-            if let Some(setting) = settings.get(key) {
+            // What is switched off has no effect anywhere.
+            if let Some(setting) = settings.get(key).filter(|setting| setting.value.as_bool() != Some(false))
+            {
                 self.no_effect(key, setting, why);
             }
         }

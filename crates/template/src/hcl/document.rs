@@ -234,6 +234,10 @@ pub(super) fn only_keys(session: &Session<'_>, found: Found<'_>, attributes: &[&
 }
 
 fn packer(session: &Session<'_>, found: Found<'_>) {
-    // Versions and plugins mean Packer's own; here, everything is in one program.
+    // Plugins are Packer's own; here, everything is in one program.
     only_keys(session, found, &["required_version"], &["required_plugins"]);
+    if let Some(attribute) = found.block.body.get_attribute("required_version") {
+        let message = "`required_version` is of Packer, which is not used";
+        session.warning(found.text, &span(&attribute.key), message, None);
+    }
 }

@@ -101,6 +101,20 @@ fn fit_value(kind: &Kind, value: Value, weak: bool) -> Result<Value, (String, Op
             });
             mounts.collect::<Result<_, _>>().map(Value::List)
         }
+        Kind::Commands => {
+            let example =
+                Some("as in [[\"cp\", \"motd\", \"$MOUNTPOINT/etc/motd\"]]: a list of words each".to_owned());
+            let Value::List(list) = value else { return Err((needs("a list of commands").0, example)) };
+            let commands =
+                list.into_iter().map(|command| match elements(&Kind::Text, command, false, "a command") {
+                    Ok(Value::List(words)) if words.is_empty() => {
+                        Err(("a command has no words".to_owned(), None))
+                    }
+                    Ok(words) => Ok(words),
+                    Err((message, _)) => Err((message, example.clone())),
+                });
+            commands.collect::<Result<_, _>>().map(Value::List)
+        }
         Kind::Overrides => match value {
             Value::Map(map) if map.values().all(|keys| keys.as_map().is_some()) => Ok(Value::Map(map)),
             _ => Err((needs("a map of maps").0, Some("override = { NAME = { KEY = … } }".to_owned()))),

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     TextMap,
     /// Lists of type, device and folder.
     Mounts,
+    /// Lists of words.
+    Commands,
     /// Keys by the names of sources.
     Overrides,
     /// Blocks, or in JSON a list of objects.
@@ -157,14 +159,10 @@ impl Schema {
                 continue;
             };
             match status {
-                Status::Current => {}
+                Status::Current | Status::Ignored(_) => {}
                 Status::Deprecated(instead) => {
                     let message = format!("the key `{}` is deprecated", entry.name);
                     session.warning(entry.text, &entry.key, message, (*instead).to_owned());
-                }
-                Status::Ignored(why) => {
-                    let message = format!("the key `{}` has no effect: {why}", entry.name);
-                    session.warning(entry.text, &entry.key, message, None);
                 }
                 Status::Removed(instead) => {
                     let message = format!("the key `{}` is no longer there", entry.name);
@@ -177,7 +175,16 @@ impl Schema {
                 (entry.text, entry.value.clone(), entry.name.clone(), entry.key.clone());
             match fit::fit(session, owner, kind, entry, weak) {
                 Ok(Value::Null) => drop(places.remove(&name)),
-                Ok(value) => drop(settings.insert(name, Setting { value, at: text.position(key.start) })),
+                Ok(value) => {
+                    // What is switched off has no effect anywhere.
+                    if let Status::Ignored(why) = status
+                        && value != Value::Bool(false)
+                    {
+                        let message = format!("the key `{name}` has no effect: {why}");
+                        session.warning(text, &key, message, None);
+                    }
+                    settings.insert(name, Setting { value, at: text.position(key.start) });
+                }
                 Err(Some((message, hint))) => {
                     session.error(text, &range, format!("the key `{name}`: {message}"), hint);
                     meant.push(name);

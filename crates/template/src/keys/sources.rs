@@ -1,6 +1,6 @@
 //! The keys of `source "arm-image"` and `source "arm"`.
 
-use super::Kind::{Blocks, Flag, Mounts, OneOf, Text, Texts, Whole};
+use super::Kind::{Blocks, Commands, Flag, Mounts, OneOf, Text, Texts, Whole};
 use super::Status::{Current, Deprecated, Ignored, Removed};
 use super::{Complaint, Key, Schema, complaint, missing, one_of, required};
 use crate::model::Settings;
@@ -94,7 +94,7 @@ const ARM_KEYS: &[Key] = &[
     ("image_partitions", Blocks(&PARTITION), Current),
     ("image_chroot_mounts", Blocks(&CHROOT_MOUNT), Current),
     ("additional_chroot_mounts", Blocks(&CHROOT_MOUNT), Current),
-    ("image_setup_extra", Texts, Current),
+    ("image_setup_extra", Commands, Current),
     ("image_chroot_env", Texts, Current),
     ("qemu_binary_source_path", Text, Current),
     ("qemu_binary_destination_path", Text, Current),

@@ -82,6 +82,9 @@ pub(crate) fn evaluate(session: &Session<'_>, text: &Text) -> (Vec<Variable>, Ve
         if !KEYS.contains(&member.name.as_str()) && !member.name.starts_with(['_', '/']) {
             let hint = suggest::hint(&member.name, KEYS.iter().copied());
             session.error(text, &member.key, format!("a template has no key `{}`", member.name), hint);
+        } else if ["min_packer_version", "push"].contains(&member.name.as_str()) {
+            let message = format!("`{}` is of Packer, which is not used", member.name);
+            session.warning(text, &member.key, message, None);
         }
     }
     let (variables, user, broken) = variables::evaluate(session, &document);

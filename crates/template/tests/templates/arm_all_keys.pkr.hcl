@@ -1,3 +1,13 @@
+packer {
+  required_version = ">= 1.7"
+  required_plugins {
+    arm = {
+      version = ">= 1.0.0"
+      source  = "github.com/cdecoux/builder-arm"
+    }
+  }
+}
+
 source "arm" "rpi" {
   file_urls             = ["https://example.org/raspios.zip"]
   file_checksum_url     = "https://example.org/raspios.zip.sha256"
@@ -29,6 +39,7 @@ source "arm" "rpi" {
     destination_path = "/srv"
   }
   image_chroot_env             = ["PATH=/usr/local/bin:/usr/bin:/bin"]
+  image_setup_extra            = [["cp", "cmdline.txt", "$MOUNTPOINT/boot/"], ["sync"]]
   qemu_binary_source_path      = "/usr/bin/qemu-arm-static"
   qemu_binary_destination_path = "/usr/bin/qemu-arm-static"
 }
