@@ -561,6 +561,9 @@ fn a_template_and_what_to_build_by_options_exclude_each_other() {
     ] {
         place.run(["build", "t.pkr.hcl"].iter().chain(options)).expect(2).says("cannot be used with");
     }
+    let forced = place.run(["build", "-force", "t.pkr.hcl"]).expect(2);
+    let _ = forced.says("`-force` is an option of Packer's").says("replaces what is at its output");
+    place.run(["build", "-color=false", "-on-error=ask", "t.pkr.hcl", "--dry-run"]).expect(0);
     let plain = ["build", "--source", "a", "--checksum", "none"];
     for options in [&["--var", "a=b"][..], &["--only", "x"], &["--parallel-builds", "1"]] {
         place.run(plain.iter().chain(options)).expect(2);

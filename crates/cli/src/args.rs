@@ -1,5 +1,6 @@
 //! The command line: what clap reads, and nothing of what it does. It is long because it is the help, too.
 
+mod packer;
 mod values;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -9,6 +10,8 @@ use arm_image_chroot::Bind;
 use arm_image_fetch::{Checksum, Source};
 use arm_image_qemu::Arch;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use packer::translated;
 
 /// Customise ARM operating system images, so that an SD card comes out ready.
 #[derive(Debug, Parser)]
@@ -225,26 +228,6 @@ pub(crate) struct Validate {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// The arguments with `--var`, `--only` and so on for the `-var` and `-only` of Packer.
-pub(crate) fn with_two_hyphens(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    const PACKERS: [&str; 6] = ["var", "var-file", "only", "except", "parallel-builds", "on-error"];
-    let mut options = true;
-    let all = arguments.map(|argument| {
-        options &= argument != "--";
-        let name = argument.to_str().and_then(|text| text.strip_prefix('-'));
-        let name = name.map(|text| text.split_once('=').map_or(text, |(name, _)| name));
-        match name {
-            Some(name) if options && PACKERS.contains(&name) => {
-                let mut long = OsString::from("-");
-                long.push(argument);
-                long
-            }
-            _ => argument,
-        }
-    });
-    all.collect()
 }
 
 /// What the source must be.

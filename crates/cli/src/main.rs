@@ -15,7 +15,10 @@ use crate::{args::Cli, report::Report, signal::Asked, surroundings::Surroundings
 fn main() -> ExitCode {
     // In a guest kernel this program is the init process and serves the one that started the guest.
     arm_image::serve_if_guest();
-    let matches = Cli::command().get_matches_from(args::with_two_hyphens(std::env::args_os()));
+    let matches = match args::translated(std::env::args_os()) {
+        Ok(arguments) => Cli::command().get_matches_from(arguments),
+        Err(error) => error.exit(),
+    };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),

@@ -244,12 +244,4 @@ mod tests {
             );
         }
     }
-
-    #[test]
-    fn packers_hyphens_are_taken() {
-        let words = |list: &[&str]| list.iter().map(std::ffi::OsString::from).collect::<Vec<_>>();
-        let given = words(&["arm-image", "-var", "a=b", "-only=x", "-v", "-q", "--", "-var"]);
-        let expected = words(&["arm-image", "--var", "a=b", "--only=x", "-v", "-q", "--", "-var"]);
-        assert_eq!(crate::args::with_two_hyphens(given.into_iter()), expected);
-    }
 }
