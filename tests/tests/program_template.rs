@@ -538,6 +538,16 @@ fn mistakes_end_with_3_before_anything_is_fetched() {
         .says("\"line\":9")
         .says("\"severity\":\"error\"");
     place.run(["build", "missing.pkr.hcl"]).expect(3).says("missing.pkr.hcl");
+    fs::create_dir(place.path("folder")).unwrap();
+    place.write("folder/t.pkr.json", "{}");
+    for path in ["folder", "folder/t.pkr.json"] {
+        place
+            .run(["build", path])
+            .expect(3)
+            .says("(*.pkr.json) is not supported")
+            .says("write it as *.pkr.hcl");
+    }
+    fs::remove_dir_all(place.path("folder")).unwrap();
     place.write("t.pkr.hcl", two("", ""));
     place.run(["build", "t.pkr.hcl", "--only", "nothing"]).expect(3).says("arm-image.a, arm-image.b");
     place.run(["build", "t.pkr.hcl", "--var", "x=1"]).expect(3).says("-var x");
@@ -603,6 +613,74 @@ fn a_list_says_what_is_in_a_template() {
     assert_eq!(list["variables"][0]["name"], "host");
     assert_eq!(list["builds"][0]["provisioners"][0]["kind"], "shell");
     assert_eq!(list["builds"][0]["source"]["settings"]["iso_url"], "a.img");
+}
+
+#[test]
+fn a_list_needs_no_values_and_names_what_is_there() {
+    let place = Place::new();
+    let template = r#"
+variable "image" {}
+variable "password" {
+  sensitive = true
+}
+locals {
+  title = upper("kitchen")
+  path  = "${var.image}.img"
+}
+source "arm-image" "a" {
+  iso_url      = local.path
+  iso_checksum = "none"
+}
+source "arm-image" "b" {
+  iso_url      = var.image
+  iso_checksum = var.image
+}
+source "arm-image" "c" {
+  iso_url      = "c.img"
+  iso_checksum = "none"
+}
+build {
+  sources = ["source.arm-image.a", "source.arm-image.b"]
+  provisioner "shell" {
+    inline = ["echo ${var.password}"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["true"]
+  }
+  post-processor "checksum" {}
+}
+"#;
+    place.write("t.pkr.hcl", template);
+    let listed =
+        |more: &[&str]| place.run(["validate", "t.pkr.hcl", "--list"].iter().chain(more)).expect(0).stdout();
+    let expected = r#"variable       image = (no value)
+variable       password = (no value)
+local          title = "KITCHEN"
+build          arm-image.b
+  source       arm-image.b
+  provisioner  shell
+  error-cleanup-provisioner shell-local
+unused source  arm-image.c
+"#;
+    assert_eq!(listed(&["--only", "*.b", "--except", "checksum"]), expected);
+    assert!(listed(&[]).contains("build          arm-image.a\n"));
+    assert!(listed(&["-var", "image=x"]).contains("local          path = \"x.img\"\n"));
+    let json: Value = serde_json::from_str(&listed(&["--json", "-only=*.a"])).unwrap();
+    assert_eq!(
+        (&json["variables"][0]["origin"], &json["variables"][0]["value"]),
+        (&"missing".into(), &Value::Null)
+    );
+    assert_eq!(json["builds"].as_array().unwrap().len(), 1);
+    assert_eq!(json["builds"][0]["error_cleanup"]["kind"], "shell-local");
+    assert_eq!(json["unused_sources"][0]["name"], "c");
+    place.run(["validate", "t.pkr.hcl", "--list", "--only", "x"]).expect(3);
+    place.run(["validate", "t.pkr.hcl"]).expect(3).says("the variable `image` has no value");
+    // In JSON, a variable that has to be given is null.
+    let json = r#"{"variables": {"image": null}, "builders": [{"type": "arm-image", "iso_url": "{{user `image`}}", "iso_checksum": "none"}]}"#;
+    place.write("t.json", json);
+    let text = place.run(["validate", "t.json", "--list"]).expect(0).stdout();
+    assert!(text.starts_with("variable       image = (no value)\nbuild          arm-image\n"), "{text}");
+    place.run(["validate", "t.json"]).expect(3).says("has no value");
 }
 
 #[test]

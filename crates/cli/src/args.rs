@@ -222,7 +222,7 @@ pub(crate) struct Validate {
     pub(crate) template: PathBuf,
     #[command(flatten)]
     pub(crate) variables: Variables,
-    /// List variables, sources, provisioners and post-processors
+    /// List variables, locals, builds and what they do; needs no values
     #[arg(long)]
     pub(crate) list: bool,
     /// Print JSON

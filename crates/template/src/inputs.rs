@@ -72,6 +72,9 @@ pub struct Inputs<'a> {
     pub run: String,
     /// The time of the build in seconds since 1970 began, UTC.
     pub now: i64,
+    /// Whether variables may be without a value, as for a list of what is in the template: what needs them is left out
+    /// then, and nothing can be built.
+    pub incomplete: bool,
     /// Random bytes, from which `uuidv4()`, `{{uuid}}` and salts are derived.
     pub seed: [u8; 32],
 }
@@ -91,6 +94,7 @@ impl<'a> Inputs<'a> {
             home: None,
             run: String::new(),
             now: 0,
+            incomplete: false,
             seed: [0; 32],
         }
     }

@@ -76,6 +76,7 @@ pub fn parse(inputs: &Inputs<'_>) -> Result<Template, Error> {
         variables: Vec::new(),
         locals: Vec::new(),
         builds: Vec::new(),
+        unused_sources: Vec::new(),
         warnings: Vec::new(),
         secrets: model::Secrets::default(),
     };
@@ -98,6 +99,7 @@ pub fn parse(inputs: &Inputs<'_>) -> Result<Template, Error> {
             template.variables = parts.variables;
             template.locals = parts.locals;
             template.builds = parts.builds;
+            template.unused_sources = parts.unused_sources;
         }
     }
     let (problems, secrets) = session.finish();

@@ -31,6 +31,8 @@ pub struct Template {
     pub locals: Vec<Local>,
     /// One entry for each source of each `build` block, in their order.
     pub builds: Vec<Build>,
+    /// The sources that no build uses.
+    pub unused_sources: Vec<Source>,
     /// What its author should know.
     pub warnings: Vec<Problem>,
     pub(crate) secrets: Secrets,
@@ -70,6 +72,8 @@ pub enum Origin {
     File(String),
     /// `-var name=value`.
     CommandLine,
+    /// Nowhere: it has none.
+    Missing,
 }
 
 /// A variable with its value.

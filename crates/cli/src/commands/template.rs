@@ -16,7 +16,7 @@ use std::{
 
 use arm_image::{
     Error, Event, OnError, Plan,
-    template::{Prepared, Request, TemplateBuild, prepare},
+    template::{Prepared, Problem, Request, TemplateBuild, list, prepare},
 };
 use arm_image_template::Severity;
 use rustix::{
@@ -27,20 +27,14 @@ use rustix::{
 use super::print;
 use crate::{args, report::Report, signal::Asked, surroundings::Surroundings};
 
-/// Reads the template, and tells what its author should know.
-pub(super) fn read(
-    path: PathBuf,
-    given: args::Variables,
-    base: &Plan,
-    around: &Surroundings,
-    report: &mut Report,
-) -> Result<Prepared, Error> {
+/// What a template is read with.
+fn request(path: PathBuf, given: args::Variables, around: &Surroundings) -> Result<Request, Error> {
     let random = "/dev/urandom";
     let failed = |cause| Error::File { operation: "read", path: random.into(), cause };
     let mut seed = [0; 32];
     File::open(random).and_then(|mut file| file.read_exact(&mut seed)).map_err(failed)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let request = Request {
+    Ok(Request {
         path,
         variables: given.var,
         variable_files: given.var_file,
@@ -50,17 +44,31 @@ pub(super) fn read(
         working_folder: around.working_folder.clone(),
         now: i64::try_from(now.as_secs()).unwrap_or_default(),
         seed,
-    };
-    let prepared = prepare(&request, base);
-    let problems = match &prepared {
-        Ok(prepared) => &prepared.warnings[..],
-        Err(error) => error.problems(),
-    };
+    })
+}
+
+/// Tells what the author of a template should know.
+fn tell(problems: &[Problem], report: &mut Report) {
     for problem in problems.iter().filter(|problem| problem.severity == Severity::Warning) {
         report.event(Event::Warning(&problem.to_string()));
     }
-    if let Ok(prepared) = &prepared {
-        report.keep_secret(Arc::new(prepared.template.clone()));
+}
+
+/// Reads the template, and tells what its author should know.
+pub(super) fn read(
+    path: PathBuf,
+    given: args::Variables,
+    base: &Plan,
+    around: &Surroundings,
+    report: &mut Report,
+) -> Result<Prepared, Error> {
+    let prepared = prepare(&request(path, given, around)?, base);
+    match &prepared {
+        Ok(prepared) => {
+            tell(&prepared.warnings, report);
+            report.keep_secret(Arc::new(prepared.template.clone()));
+        }
+        Err(error) => tell(error.problems(), report),
     }
     prepared
 }
@@ -72,13 +80,17 @@ pub(super) fn validate(
     around: &Surroundings,
     report: &mut Report,
 ) -> Result<ExitCode, Error> {
+    if given.list {
+        let listed = list(&request(given.template, given.variables, around)?);
+        match &listed {
+            Ok(listed) => tell(&listed.warnings, report),
+            Err(error) => tell(error.problems(), report),
+        }
+        let listed = listed?;
+        return print(&if given.json { listed.to_json() } else { listed.to_string() });
+    }
     let prepared = read(given.template, given.variables, base, around, report)?;
-    print(&match (given.list, given.json) {
-        (true, true) => prepared.list_json(),
-        (true, false) => prepared.list(),
-        (false, true) => prepared.plans_json()?,
-        (false, false) => prepared.plans(),
-    })
+    print(&if given.json { prepared.plans_json()? } else { prepared.plans() })
 }
 
 /// Builds everything, so many at a time, and prints what came of it, in the template's order. The first failure of that

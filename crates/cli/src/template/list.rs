@@ -1,51 +1,76 @@
 //! What is in a template, in words and as JSON.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use arm_image_template::{Template, deferred};
+use arm_image_template::{Build, Origin, Template, deferred};
 use serde_json::{Value, json};
 
-use super::{PostProcessor, Prepared, TemplateBuild};
+use super::{PostProcessor, Prepared, Problem, TemplateBuild};
 use crate::Error;
 
-impl Prepared {
-    /// The variables, sources, provisioners and post-processors, for people.
-    pub fn list(&self) -> String {
+/// What is in a template, of which some variables may have no value.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The template. Its [`redact`](Template::redact) is for every text that goes out.
+    pub template: Template,
+    /// The builds that were chosen.
+    pub builds: Vec<Build>,
+    /// What its author should know.
+    pub warnings: Vec<Problem>,
+}
+
+impl fmt::Display for Listed {
+    /// Variables, locals, builds with their sources, provisioners and post-processors, and sources that no build uses.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let template = &self.template;
-        let mut text = String::new();
-        let mut line = |line: String| {
-            text += &line;
-            text.push('\n');
-        };
+        let mut lines = Vec::new();
         for variable in &template.variables {
+            let value = match variable.origin {
+                Origin::Missing => "(no value)".to_owned(),
+                _ => variable.value.to_string(),
+            };
             let about = variable.description.as_ref().map_or(String::new(), |about| format!("  # {about}"));
-            line(format!("variable       {} = {}{about}", variable.name, variable.value));
+            lines.push(format!("variable       {} = {value}{about}", variable.name));
         }
-        for build in &template.builds {
-            line(format!("build          {}", build.name));
-            line(format!("  source       {}.{}", build.source.kind, build.source.name));
+        for local in &template.locals {
+            lines.push(format!("local          {} = {}", local.name, local.value));
+        }
+        for build in &self.builds {
+            lines.push(format!("build          {}", build.name));
+            lines.push(format!("  source       {}.{}", build.source.kind, build.source.name));
             for provisioner in &build.provisioners {
-                line(format!("  provisioner  {}", provisioner.kind));
+                lines.push(format!("  provisioner  {}", provisioner.kind));
+            }
+            if let Some(provisioner) = &build.error_cleanup {
+                lines.push(format!("  error-cleanup-provisioner {}", provisioner.kind));
             }
             for processor in build.post_processors.iter().flatten() {
-                line(format!("  post-processor {}", processor.kind));
+                lines.push(format!("  post-processor {}", processor.kind));
             }
         }
-        shown(template, &text)
+        for source in &template.unused_sources {
+            lines.push(format!("unused source  {}.{}", source.kind, source.name));
+        }
+        f.write_str(&shown(template, &lines.join("\n")))
     }
+}
 
+impl Listed {
     /// The same with all keys, as JSON on one line.
-    pub fn list_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let template = &self.template;
         let list = json!({
             "syntax": template.syntax,
             "variables": template.variables,
             "locals": template.locals,
-            "builds": template.builds,
+            "builds": self.builds,
+            "unused_sources": template.unused_sources,
         });
         each_string(list, &|text| shown(template, text)).to_string()
     }
+}
 
+impl Prepared {
     /// The plans and what follows them, for people.
     pub fn plans(&self) -> String {
         let several = self.builds.len() > 1;

@@ -27,7 +27,7 @@ use arm_image_chroot::{Provisioner, Script, Scripts};
 use arm_image_template::{Inputs, Template};
 
 pub use after::{After, Compression, Digest, PostProcessor};
-pub use list::each_string;
+pub use list::{Listed, each_string};
 pub use problem::Problem;
 
 pub(crate) use problem::listing;
@@ -161,6 +161,36 @@ impl TemplateBuild {
 /// [`Error::Template`], with everything that is wrong.
 pub fn prepare(request: &Request, base: &Plan) -> Result<Prepared, Error> {
     let texts = Texts::load(&request.path)?;
+    let inputs = inputs(request, texts)?;
+    let template = arm_image_template::parse(&inputs).map_err(refused)?;
+    let selected = template.select(&request.only, &request.except).map_err(refused)?;
+    let mut lowering = Lowering::new(&template, &inputs.templates, base);
+    let builds = lowering.builds(&selected, &inputs.run);
+    let warnings = lowering.finish()?;
+    Ok(Prepared { template, builds, warnings })
+}
+
+/// Reads the template that `request` names, in which variables may have no value yet.
+///
+/// # Errors
+///
+/// [`Error::Template`], with everything that is wrong apart from that and from what only plans would show.
+pub fn list(request: &Request) -> Result<Listed, Error> {
+    let texts = Texts::load(&request.path)?;
+    let mut inputs = inputs(request, texts)?;
+    inputs.incomplete = true;
+    let template = arm_image_template::parse(&inputs).map_err(refused)?;
+    let everything = request.only.is_empty() && request.except.is_empty();
+    let builds = match template.builds.is_empty() && everything {
+        // Sources alone can be listed, too.
+        true => Vec::new(),
+        false => template.select(&request.only, &request.except).map_err(refused)?,
+    };
+    let warnings = template.warnings.iter().map(Problem::from).collect();
+    Ok(Listed { template, builds, warnings })
+}
+
+fn inputs(request: &Request, texts: Texts) -> Result<Inputs<'static>, Error> {
     let mut inputs = Inputs::new(texts.templates, &Disk);
     inputs.automatic = texts.automatic;
     inputs.variable_files = request.variable_files.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
@@ -171,23 +201,18 @@ pub fn prepare(request: &Request, base: &Plan) -> Result<Prepared, Error> {
     inputs.root = root.display().to_string();
     inputs.working_folder = request.working_folder.display().to_string();
     inputs.home = request.environment.get("HOME").cloned();
-    let run = run_of(&request.seed);
-    inputs.run.clone_from(&run);
+    inputs.run = run_of(&request.seed);
     inputs.now = request.now;
     inputs.seed = request.seed;
-    let refused = |error: arm_image_template::Error| {
-        let mut problems: Vec<Problem> = error.problems().iter().map(Problem::from).collect();
-        if problems.is_empty() {
-            problems.push(problem::outside(error.to_string(), error.hint()));
-        }
-        Error::Template { problems }
-    };
-    let template = arm_image_template::parse(&inputs).map_err(refused)?;
-    let selected = template.select(&request.only, &request.except).map_err(refused)?;
-    let mut lowering = Lowering::new(&template, &inputs.templates, base);
-    let builds = lowering.builds(&selected, &run);
-    let warnings = lowering.finish()?;
-    Ok(Prepared { template, builds, warnings })
+    Ok(inputs)
+}
+
+fn refused(error: arm_image_template::Error) -> Error {
+    let mut problems: Vec<Problem> = error.problems().iter().map(Problem::from).collect();
+    if problems.is_empty() {
+        problems.push(problem::outside(error.to_string(), error.hint()));
+    }
+    Error::Template { problems }
 }
 
 /// A UUID of version 4 for a run; what else comes of the random bytes cannot be told from it.

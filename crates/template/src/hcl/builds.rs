@@ -14,12 +14,17 @@ use crate::braces::{Braces, RUN};
 use crate::deferred;
 use crate::evaluate::{Evaluator, Scope};
 use crate::keys;
-use crate::model::{Build, PostProcessor};
+use crate::model::{Build, PostProcessor, Source};
 use crate::session::Session;
 use crate::suggest;
 use crate::text::Place;
 
-pub(super) fn evaluate(session: &Session<'_>, document: &Document<'_>, scope: &Scope<'_>) -> Vec<Build> {
+/// All builds, and the sources that none of them uses.
+pub(super) fn evaluate(
+    session: &Session<'_>,
+    document: &Document<'_>,
+    scope: &Scope<'_>,
+) -> (Vec<Build>, Vec<Source>) {
     let mut builds = Vec::new();
     let mut unused: BTreeSet<&String> = document.sources.keys().collect();
     for found in document.builds.iter().take_while(|_| !session.is_full()) {
@@ -28,17 +33,18 @@ pub(super) fn evaluate(session: &Session<'_>, document: &Document<'_>, scope: &S
         }
     }
     // A source that nobody builds from may still be wrong.
+    let mut alone = Vec::new();
     for name in unused.into_iter().take_while(|_| !session.is_full()) {
         let found = &document.sources[name];
         let used = Used::alone(*found);
         let known = [name.clone()];
-        let _ = source(session, &used, None, scope, &known);
+        alone.extend(source(session, &used, None, scope, &known));
         if !document.builds.is_empty() {
             let message = format!("the source `{name}` is not used by any build");
             session.warning(found.text, &found.head(), message, None);
         }
     }
-    builds
+    (builds, alone)
 }
 
 const ATTRIBUTES: &[&str] = &["name", "description", "sources"];
@@ -121,7 +127,7 @@ fn source(
     block: Option<&str>,
     scope: &Scope<'_>,
     known: &[String],
-) -> Option<crate::model::Source> {
+) -> Option<Source> {
     let scope = scope_of(session, scope, used, block, false);
     let braces = Braces {
         session,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Value;
 use crate::braces::PACKER_VERSION;
 use crate::evaluate::Scope;
-use crate::model::{Build, Local, Variable};
+use crate::model::{Build, Local, Source, Variable};
 use crate::session::Session;
 
 /// What a template says.
@@ -21,6 +21,7 @@ pub(crate) struct Parts {
     pub(crate) variables: Vec<Variable>,
     pub(crate) locals: Vec<Local>,
     pub(crate) builds: Vec<Build>,
+    pub(crate) unused_sources: Vec<Source>,
 }
 
 /// Evaluates the templates among the inputs of `session`, reporting there what is wrong with them.
@@ -35,8 +36,8 @@ pub(crate) fn evaluate(session: &Session<'_>) -> Parts {
     scope.names.insert("packer".to_owned(), map([("version", PACKER_VERSION)]));
     let variables = variables::evaluate(session, &document.variables, &mut scope);
     let locals = locals::evaluate(session, &document.locals, &mut scope);
-    let builds = builds::evaluate(session, &document, &scope);
-    Parts { variables, locals, builds }
+    let (builds, unused_sources) = builds::evaluate(session, &document, &scope);
+    Parts { variables, locals, builds, unused_sources }
 }
 
 fn map<const N: usize>(entries: [(&str, &str); N]) -> Value {

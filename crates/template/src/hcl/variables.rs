@@ -53,8 +53,12 @@ pub(super) fn evaluate(session: &Session<'_>, found: &[Found<'_>], scope: &mut S
         }
         match value(session, variable, &mut assignments) {
             Some((value, origin)) => {
-                entries(scope, "var").insert(variable.name.clone(), value.clone());
-                validate(session, variable, scope);
+                if origin == Origin::Missing {
+                    scope.broken.insert(format!("var.{}", variable.name));
+                } else {
+                    entries(scope, "var").insert(variable.name.clone(), value.clone());
+                    validate(session, variable, scope);
+                }
                 variables.push(Variable {
                     name: variable.name.clone(),
                     value,
@@ -194,6 +198,9 @@ fn value(session: &Session<'_>, variable: &Declared<'_>, given: &mut Assignments
     }
     if let Some((value, origin)) = given.take(&variable.name) {
         return Some((value, origin));
+    }
+    if default.is_none() && session.inputs.incomplete {
+        return Some((Value::Null, Origin::Missing));
     }
     if default.is_none() {
         let name = &variable.name;

@@ -69,8 +69,12 @@ pub(super) fn evaluate(
             if hidden || value.is_sensitive() {
                 session.keep_secret(&value);
             }
-            let value = if hidden { value.sensitive() } else { value };
-            user.insert(member.name.clone(), value.clone());
+            let value = if hidden && origin != Origin::Missing { value.sensitive() } else { value };
+            if origin == Origin::Missing {
+                broken.insert(member.name.clone());
+            } else {
+                user.insert(member.name.clone(), value.clone());
+            }
             variables.push(Variable {
                 name: member.name.clone(),
                 value,
@@ -177,6 +181,9 @@ fn settle(
         return Ok((Value::from(text.clone()), origin.clone()));
     }
     let default = member.value.value();
+    if matches!(default, Value::Null) && session.inputs.incomplete {
+        return Ok((Value::Null, Origin::Missing));
+    }
     if matches!(default, Value::Null) {
         let fault = Fault::new(format!("the variable `{}` has no value", member.name));
         return Err(fault.hint(format!("give it one by -var {}=…", member.name)));
