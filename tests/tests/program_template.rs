@@ -747,6 +747,37 @@ fn a_secret_that_is_cut_short_is_not_shown_in_part() {
 }
 
 #[test]
+fn a_secret_across_the_pieces_of_a_long_line_is_not_shown_in_halves() {
+    let place = Place::new();
+    let variable = "variable \"password\" {\n  default = \"correct-horse-battery\"\n  sensitive = true\n}\n";
+    // Written at once, so that it is read in pieces of 16 KiB.
+    let body = r#"
+  post-processor "shell-local" {
+    inline = [
+      "{ head -c 16374 /dev/zero | tr '\\0' x; printf %s '${var.password}'; head -c 20000 /dev/zero | tr '\\0' z; echo; } > line",
+      "cat line; cat line >&2; exit 1",
+    ]
+  }
+"#;
+    let image = arm_image_tests::images::raspios_arm64_tiny();
+    place.write(
+        "t.pkr.hcl",
+        variable.to_owned() + &built("", body).replace("\"a.img\"", &format!("{image:?}")),
+    );
+    for progress in ["plain", "json"] {
+        let ended = place.run(["build", "t.pkr.hcl", "--progress", progress]).expect(8);
+        let shown = ended.stdout() + &ended.stderr();
+        for half in ["corr", "horse", "battery", "tery"] {
+            assert!(!shown.contains(half), "`{half}` shows");
+        }
+        // Of both streams, and of the error's own last lines.
+        for edge in ["x(sensitive)", "(sensitive)z"] {
+            assert_eq!(shown.matches(edge).count(), 3, "{edge}");
+        }
+    }
+}
+
+#[test]
 fn the_examples_are_valid() {
     let place = Place::new();
     let key = format!("key={}", place.write("key.pub", "ssh-ed25519 AAAA test\n").display());

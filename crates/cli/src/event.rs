@@ -46,6 +46,9 @@ impl Stage {
     }
 }
 
+/// Bytes of a program's output that come at once at the least, where no line ends before.
+pub const LONGEST_LINE: usize = 16 << 10;
+
 /// One thing that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,7 +61,8 @@ pub enum Event<'a> {
     Note(&'a str),
     /// Something that did not go as hoped, and does not stop the work.
     Warning(&'a str),
-    /// A line that a program in the image wrote, without its newline.
+    /// A line that a program in the image wrote, without its newline; one of [`LONGEST_LINE`] or more comes in pieces of
+    /// at least that size, the last maybe smaller.
     Output(Stream, &'a [u8]),
     /// A [`Breakpoint`](crate::Work::Breakpoint), and what it says: the build goes on when the callback returns.
     Breakpoint(&'a str),

@@ -60,7 +60,7 @@ use std::{
 
 pub use build::build;
 pub use error::{Causes, Error, FailedCommand, causes, chain};
-pub use event::{Event, OnEvent, Stage, Stream};
+pub use event::{Event, LONGEST_LINE, OnEvent, Stage, Stream};
 pub use inspect::{Inspection, Os, Part, inspect};
 pub use jobs::{cache_clean, cache_list, copy_to, map, shell, unpack_to};
 pub use machine::{Check, Host, Machine};

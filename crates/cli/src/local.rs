@@ -18,7 +18,7 @@ use arm_image_chroot::{ChrootRunner, Error, Output, OutputTick, Provisioner, Scr
 use arm_image_template::deferred;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{keeper::Kept, plan::Local, sweep::Scratch};
+use crate::{event::LONGEST_LINE, keeper::Kept, plan::Local, sweep::Scratch};
 
 /// By what scripts find the image.
 const MOUNT_PATH: &str = "ARM_IMAGE_MOUNT_PATH";
@@ -28,8 +28,8 @@ const OUT_OF_REACH: &str = "/dev/null/the-image-is-in-a-guest-kernel";
 const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// A failed script's standard error is kept to this many lines.
 const TAIL: usize = 10;
-/// A line that is longer comes in pieces of this many bytes.
-const LONGEST: usize = 16 << 10;
+/// A line that is longer comes in pieces of this many bytes, and of what was read beyond.
+const LONGEST: usize = LONGEST_LINE;
 /// That many reads empty a pipe that nobody writes to any more: it holds 64 KiB.
 const LAST_READS: usize = 16;
 

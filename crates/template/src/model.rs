@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::redact::redact;
+use crate::redact::{redact, redact_part};
 use crate::{Position, Problem, Value};
 
 /// What a template was written in.
@@ -52,6 +52,11 @@ impl Template {
     /// `text` with every sensitive value of the template replaced by `(sensitive)`: for logs, events and errors.
     pub fn redact(&self, text: &str) -> String {
         redact(text, &self.secrets.0)
+    }
+
+    /// The same for a part of a longer text that was cut before or after it, maybe in the middle of a sensitive value.
+    pub fn redact_part(&self, text: &str, cut_before: bool, cut_after: bool) -> String {
+        redact_part(text, &self.secrets.0, cut_before, cut_after)
     }
 
     /// Whether [`Template::redact`] has anything to replace.
