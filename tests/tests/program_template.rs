@@ -724,6 +724,59 @@ fn what_is_sensitive_is_never_shown() {
 }
 
 #[test]
+fn what_a_template_in_json_calls_sensitive_is_never_shown() {
+    let place = Place::new();
+    let template = r#"{
+  "variables": {"password": "correct \"horse\" battery", "other": "plain"},
+  "sensitive-variables": ["password"],
+  "builders": [{"type": "arm-image", "iso_url": "a.img", "iso_checksum": "none", "output_filename": "OUTPUT"}],
+  "provisioners": [
+    {"type": "shell", "inline": ["echo 'pi:{{user `password`}}' {{user `other`}}"]},
+    {"type": "shell-local", "execute_command": ["/bin/sh", "-c", "{{.Vars}} {{.Command}}"], "command": "{{user `password`}}"}
+  ]
+}"#;
+    place.write("t.json", template);
+    place.write("fails.json", template.replace("OUTPUT", "{{user `password`}}"));
+    for arguments in [
+        &["validate", "t.json"][..],
+        &["validate", "t.json", "--json"],
+        &["validate", "t.json", "--list", "--json"],
+        &["build", "fails.json", "--progress", "json"],
+        &["build", "fails.json", "-v"],
+    ] {
+        let ended = place.run(arguments);
+        let shown = ended.stdout() + &ended.stderr();
+        assert!(shown.contains("(sensitive)") || arguments[0] == "build", "{shown}");
+        assert!(!shown.contains("horse"), "{arguments:?} shows {shown}");
+    }
+    assert!(place.run(["validate", "t.json", "--list"]).stdout().contains("other = \"plain\""));
+}
+
+#[test]
+fn each_value_of_a_key_has_its_place_in_the_plan() {
+    let place = Place::new();
+    let planned = |key: &str, field: &str| {
+        place.write("t.pkr.hcl", built(key, ""));
+        plans(&place.run(["validate", "t.pkr.hcl", "--json"]).expect(0)).remove(0)[field].clone()
+    };
+    for name in ["off", "copy-host", "bind-host", "delete"] {
+        assert_eq!(planned(&format!("resolv-conf = \"{name}\""), "resolv_conf"), name);
+    }
+    assert_eq!(planned("image_arch = \"arm64\"", "arch"), "arm64");
+    // Which one, the image's programs tell.
+    assert_eq!(planned("image_arch = \"arm\"", "arch"), Value::Null);
+    for name in ["armbe", "arm64be"] {
+        refused(&place, &built(&format!("image_arch = \"{name}\""), ""), 4, "big-endian");
+    }
+    refused(
+        &place,
+        &("data \"null\" \"x\" {}\n".to_owned() + &built("", "")),
+        1,
+        "data sources are not supported",
+    );
+}
+
+#[test]
 fn a_secret_that_is_cut_short_is_not_shown_in_part() {
     let place = Place::new();
     // Lines are cut after 72 letters where a step is named.
