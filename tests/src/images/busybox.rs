@@ -6,10 +6,12 @@ use std::path::Path;
 
 use super::ext4::{self, Ext4};
 use super::tool::{at, file, folder, run, tool};
-use super::{Arch, Error, Maker, packages};
+use super::{Error, Kind, Maker, packages};
 
 /// 16 MiB: 2 MB of files, a journal of 4 MiB, and room for what a test copies in.
 const SIZE: u64 = 16 << 20;
+/// With Python's 30 MB, and what it compiles of its library when it runs.
+const SIZE_WITH_PYTHON: u64 = 80 << 20;
 
 const OS_RELEASE: &str = r#"PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
@@ -29,13 +31,20 @@ const GROUP: &str = "root:x:0:\ndaemon:x:1:\nadm:x:4:\ntty:x:5:\ndisk:x:6:\nsudo
 const SHADOW: &str = "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n";
 
 /// Makes the file `into` an ext4 file system with such a root.
-pub(super) fn make(maker: &Maker<'_>, arch: Arch, uuid: &str, into: &Path) -> Result<(), Error> {
-    let package = packages::unpacked(maker, arch, "busybox-static")?;
+pub(super) fn make(maker: &Maker<'_>, kind: Kind, into: &Path) -> Result<(), Error> {
+    let package = packages::unpacked(maker, kind.arch(), "busybox-static")?;
     let root = into.with_extension("folder");
     fill(&root, &package)?;
+    let mut size = SIZE;
+    if kind.has_python() {
+        size = SIZE_WITH_PYTHON;
+        packages::python(maker, kind.arch(), &root)?;
+        link("python3.11", &root.join("usr/bin/python3"))?;
+    }
     let state = into.with_extension("fakeroot");
     file(&state, 0o644, "")?;
-    ext4::make(&Ext4 { uuid, size: SIZE, bytes_per_inode: 8192, root: &root, fakeroot_state: &state }, into)
+    let uuid = kind.root_uuid();
+    ext4::make(&Ext4 { uuid, size, bytes_per_inode: 8192, root: &root, fakeroot_state: &state }, into)
 }
 
 fn fill(root: &Path, package: &Path) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::tool::{self, at, run, run_with_input, tool};
@@ -78,6 +78,10 @@ pub(super) enum Edit {
     Add(&'static str, String),
     /// Put a file in the place of one that exists.
     Replace(&'static str, String),
+    /// Put a link in the place of a file that exists.
+    Link(&'static str, &'static str),
+    /// Add a copy of a file of this machine.
+    Copy(&'static str, PathBuf),
 }
 
 /// Applies the edits to the file system in `file`, without mounting it; what is new belongs to root. Leaves files
@@ -87,16 +91,15 @@ pub(super) fn edit(file: &Path, edits: &[Edit]) -> Result<(), Error> {
     for (number, edit) in edits.iter().enumerate() {
         match edit {
             Edit::Folder(path) => commands += &format!("mkdir {path}\n"),
+            Edit::Link(path, target) => commands += &format!("rm {path}\nsymlink {path} {target}\n"),
+            Edit::Copy(path, source) => commands += &write(path, source),
             Edit::Add(path, content) | Edit::Replace(path, content) => {
                 if matches!(edit, Edit::Replace(..)) {
                     commands += &format!("rm {path}\n");
                 }
                 let source = file.with_extension(format!("edit{number}"));
                 tool::file(&source, 0o644, content)?;
-                commands += &format!("write \"{}\" {path}\n", source.display());
-                for (field, value) in [("mode", "0100644"), ("uid", "0"), ("gid", "0")] {
-                    commands += &format!("set_inode_field {path} {field} {value}\n");
-                }
+                commands += &write(path, &source);
             }
         }
     }
@@ -104,12 +107,27 @@ pub(super) fn edit(file: &Path, edits: &[Edit]) -> Result<(), Error> {
     let mut debugfs = tool("debugfs");
     run_with_input(debugfs.arg("-w").arg(file), commands.as_bytes())?;
     for edit in edits {
-        if let Edit::Add(path, content) | Edit::Replace(path, content) = edit {
-            let found = run(tool("debugfs").args(["-R", &format!("cat {path}")]).arg(file))?;
-            if found != content.as_bytes() {
-                return at("edit", Path::new(path), Err(std::io::Error::other("debugfs did not write it")));
-            }
+        let (path, content) = match edit {
+            Edit::Add(path, content) | Edit::Replace(path, content) => (path, content.clone().into_bytes()),
+            Edit::Copy(path, source) => (path, at("read", source, std::fs::read(source))?),
+            Edit::Folder(_) | Edit::Link(..) => continue,
+        };
+        let found = run(tool("debugfs").args(["-R", &format!("cat {path}")]).arg(file))?;
+        if found != content {
+            return at("edit", Path::new(path), Err(std::io::Error::other("debugfs did not write it")));
         }
     }
     check(file, &["-fn"])
+}
+
+/// What debugfs(8) is told to write a file that belongs to root.
+fn write(path: &str, source: &Path) -> String {
+    let fields = [("mode", "0100644"), ("uid", "0"), ("gid", "0")];
+    let fields = fields.map(|(field, value)| format!("set_inode_field {path} {field} {value}\n"));
+    format!("write \"{}\" {path}\n{}", source.display(), fields.concat())
+}
+
+/// Names the file system in `file`.
+pub(super) fn label(file: &Path, label: &str) -> Result<(), Error> {
+    run(tool("tune2fs").args(["-L", label]).arg(file)).map(drop)
 }

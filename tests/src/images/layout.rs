@@ -7,7 +7,7 @@ use super::ext4::{self, Edit};
 use super::tool::{at, file, folder, run, run_with_input, tool};
 use super::{Arch, Error, Kind, Maker, SUITE, fat, packages};
 
-const SECTOR: u64 = 512;
+pub(super) const SECTOR: u64 = 512;
 pub(super) const MIB: u64 = 1 << 20;
 
 /// A partition to be: where it lies, in bytes, what sfdisk(8) is to say of it, and the file with its content.
@@ -147,7 +147,7 @@ fn copy(from: &Path, to: &Path) -> std::process::Command {
 }
 
 /// What names the machine. The resolver's file is replaced because debootstrap copies the building machine's.
-fn names(host: &str) -> Vec<Edit> {
+pub(super) fn names(host: &str) -> Vec<Edit> {
     vec![
         Edit::Replace("/etc/hostname", format!("{host}\n")),
         Edit::Replace("/etc/resolv.conf", "# Written anew when the network comes up\n".to_owned()),
@@ -162,8 +162,8 @@ fn apt_sources(kind: Kind) -> Option<Edit> {
     (!kind.is_tiny()).then_some(Edit::Replace("/etc/apt/sources.list", sources))
 }
 
-/// The firmware of Debian's `raspi-firmware` and the texts that Raspberry Pi OS lays beside it.
-fn fill_boot(maker: &Maker<'_>, kind: Kind, disk_id: &str, boot: &Path) -> Result<(), Error> {
+/// The firmware of Debian's `raspi-firmware`.
+pub(super) fn firmware(maker: &Maker<'_>, kind: Kind, boot: &Path) -> Result<(), Error> {
     folder(&boot.join("overlays"), 0o755)?;
     let package = packages::unpacked(maker, kind.arch(), "raspi-firmware")?.join("usr/lib/raspi-firmware");
     for entry in at("list", &package, fs::read_dir(&package))? {
@@ -174,6 +174,12 @@ fn fill_boot(maker: &Maker<'_>, kind: Kind, disk_id: &str, boot: &Path) -> Resul
             at("copy", &entry.path(), fs::copy(entry.path(), boot.join(&name)))?;
         }
     }
+    Ok(())
+}
+
+/// The firmware, and the texts that Raspberry Pi OS lays beside it.
+fn fill_boot(maker: &Maker<'_>, kind: Kind, disk_id: &str, boot: &Path) -> Result<(), Error> {
+    firmware(maker, kind, boot)?;
     let config = match kind.arch() {
         Arch::Arm64 => "arm_64bit=1\ndtparam=audio=on\n\n[all]\n",
         Arch::Armhf => "arm_64bit=0\ndtparam=audio=on\n\n[all]\n",

@@ -10,6 +10,7 @@
 //! The tiny ones hold a static busybox in the place of Debian and need no emulator to be made. The full ones hold an apt
 //! that works; installing Debian into them runs ARM code, which arm-image itself does.
 
+mod boards;
 mod busybox;
 mod debian;
 mod error;
@@ -90,6 +91,9 @@ impl<'a> Maker<'a> {
             let raw = work.join(&image);
             match kind {
                 Kind::GptArm64 | Kind::GptArm64Tiny => layout::radxa(kind, &own_root, &raw)?,
+                Kind::UbuntuArm64Tiny => boards::ubuntu(self, kind, &own_root, &raw)?,
+                Kind::BeagleboneArmhfTiny => boards::beaglebone(kind, &own_root, &raw)?,
+                Kind::ArmbianArm64 => boards::armbian(self, kind, &own_root, &raw)?,
                 _ => layout::raspios(self, kind, &own_root, &raw)?,
             }
             at("rename", &raw, fs::rename(&raw, partial.join(&image)))?;
@@ -101,12 +105,16 @@ impl<'a> Maker<'a> {
 
     /// The root for images of this kind, an ext4 file system of its own that all layouts start from.
     fn root(&self, kind: Kind) -> Result<PathBuf, Error> {
-        let flavour = if kind.is_tiny() { "-tiny" } else { "" };
+        let flavour = match () {
+            () if kind.has_python() => "-python",
+            () if kind.is_tiny() => "-tiny",
+            () => "",
+        };
         let name = format!("{RECIPE}/root-{}{flavour}", kind.arch().debian());
         let made = self.once(&name, |partial| {
             let root = partial.join("root.ext4");
             if kind.is_tiny() {
-                busybox::make(self, kind.arch(), kind.root_uuid(), &root)?;
+                busybox::make(self, kind, &root)?;
             } else {
                 let program = self.program.as_deref().ok_or(Error::Program { kind: kind.name() })?;
                 debian::make(self, kind.arch(), kind.root_uuid(), program, &root)?;
@@ -241,6 +249,26 @@ pub fn raspios_armhf_tiny() -> PathBuf {
 /// [`Kind::GptArm64Tiny`] from the default cache; panics if it cannot be had.
 pub fn gpt_arm64_tiny() -> PathBuf {
     for_test(Kind::GptArm64Tiny, None)
+}
+
+/// [`Kind::RaspiosArm64Python`] from the default cache; panics if it cannot be had.
+pub fn raspios_arm64_python() -> PathBuf {
+    for_test(Kind::RaspiosArm64Python, None)
+}
+
+/// [`Kind::UbuntuArm64Tiny`] from the default cache; panics if it cannot be had.
+pub fn ubuntu_arm64_tiny() -> PathBuf {
+    for_test(Kind::UbuntuArm64Tiny, None)
+}
+
+/// [`Kind::BeagleboneArmhfTiny`] from the default cache; panics if it cannot be had.
+pub fn beaglebone_armhf_tiny() -> PathBuf {
+    for_test(Kind::BeagleboneArmhfTiny, None)
+}
+
+/// [`Kind::ArmbianArm64`] from the default cache, made with the arm-image at `program`; panics if it cannot be had.
+pub fn armbian_arm64(program: &Path) -> PathBuf {
+    for_test(Kind::ArmbianArm64, Some(program))
 }
 
 #[cfg(test)]

@@ -10,21 +10,68 @@ use super::{Arch, Error, Maker, SUITE};
 pub(super) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// What a tiny root and a boot partition are made of.
-const WANTED: [&str; 2] = ["busybox-static", "raspi-firmware"];
+const WANTED: &[&str] = &["busybox-static", "raspi-firmware"];
+
+/// The smallest Python that has all of its own library that ansible's modules take, and the libraries that it is
+/// linked to.
+const PYTHON: &[&str] = &[
+    "libc6",
+    "libexpat1",
+    "libpython3.11-minimal",
+    "libpython3.11-stdlib",
+    "libssl3",
+    "python3.11-minimal",
+    "zlib1g",
+];
+
+/// What the repository in an image holds.
+pub(super) const TREE: &str = "tree";
 
 /// The unpacked package `package` for `arch`.
 pub(super) fn unpacked(maker: &Maker<'_>, arch: Arch, package: &str) -> Result<PathBuf, Error> {
-    let packages = maker
-        .once(&format!("packages/{SUITE}-{}", arch.debian()), |partial| download(maker, arch, partial))?;
+    let packages = maker.once(&format!("packages/{SUITE}-{}", arch.debian()), |partial| {
+        download(maker, arch, WANTED, partial)?;
+        for package in WANTED {
+            let deb = deb_of(package, partial)?;
+            run(tool("dpkg-deb").arg("-x").arg(&deb).arg(partial.join(package)))?;
+        }
+        Ok(())
+    })?;
     Ok(packages.join(package))
 }
 
-/// Downloads the wanted packages into `into` and unpacks each into a folder of its name.
+/// Unpacks Python over a root whose /usr is merged.
+pub(super) fn python(maker: &Maker<'_>, arch: Arch, root: &Path) -> Result<(), Error> {
+    let packages = maker.once(&format!("packages/{SUITE}-{}-python", arch.debian()), |partial| {
+        download(maker, arch, PYTHON, partial)
+    })?;
+    let files = root.with_extension("tar");
+    for package in PYTHON {
+        let deb = deb_of(package, &packages)?;
+        file(&files, 0o600, run(tool("dpkg-deb").arg("--fsys-tarfile").arg(&deb))?)?;
+        let mut tar = tool("tar");
+        // Nobody reads them here: three quarters of the root.
+        tar.args(["--exclude=./usr/share", "--exclude=*/gconv"]);
+        // Its `/lib` is a link in the root.
+        run(tar.args(["--keep-directory-symlink", "-x", "-f"]).arg(&files).arg("-C").arg(root))?;
+    }
+    at("remove", &files, fs::remove_file(&files))
+}
+
+/// A package for `arch` as it comes.
+pub(super) fn deb(maker: &Maker<'_>, arch: Arch, package: &str) -> Result<PathBuf, Error> {
+    let packages = maker.once(&format!("packages/{SUITE}-{}-{package}", arch.debian()), |partial| {
+        download(maker, arch, &[package], partial)
+    })?;
+    deb_of(package, &packages)
+}
+
+/// Downloads the wanted packages into `into`.
 ///
 /// The configuration is complete in itself (apt.conf(5): a file named by `APT_CONFIG` is read first and decides
 /// where all others lie), so that neither sources, hooks nor package lists of this machine take part.
-fn download(maker: &Maker<'_>, arch: Arch, into: &Path) -> Result<(), Error> {
-    maker.say(&format!("downloading {} for {}", WANTED.join(" and "), arch.debian()));
+fn download(maker: &Maker<'_>, arch: Arch, wanted: &[&str], into: &Path) -> Result<(), Error> {
+    maker.say(&format!("downloading {} for {}", wanted.join(", "), arch.debian()));
     let apt = into.join("apt");
     for needed in [
         "etc/apt.conf.d",
@@ -56,12 +103,8 @@ fn download(maker: &Maker<'_>, arch: Arch, into: &Path) -> Result<(), Error> {
     run(tool("apt-get")
         .env("APT_CONFIG", &apt_conf)
         .args(["-q", "download"])
-        .args(WANTED)
+        .args(wanted)
         .current_dir(into))?;
-    for package in WANTED {
-        let deb = deb_of(package, into)?;
-        run(tool("dpkg-deb").arg("-x").arg(&deb).arg(into.join(package)))?;
-    }
     at("remove", &apt, fs::remove_dir_all(&apt))
 }
 
