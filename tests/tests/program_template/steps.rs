@@ -55,8 +55,13 @@ fn provisioners_become_steps() {
 "#;
     place.write("pi.pkr.hcl", built("", steps));
     let plan = plans(&place.run(["validate", "pi.pkr.hcl", "--json"]).expect(0)).remove(0);
-    let playbook =
-        "ansible-playbook --connection chroot --inventory \"$ARM_IMAGE_MOUNT_PATH\", --tags 'a b' a.sh";
+    let playbook = plan["steps"][9]["run"].as_str().unwrap();
+    for line in [
+        "default ansible_host=$ARM_IMAGE_MOUNT_PATH",
+        "ansible-playbook --inventory \"$folder/hosts\" --tags 'a b' a.sh",
+    ] {
+        assert!(playbook.contains(line), "{playbook}");
+    }
     let expected = serde_json::json!([
         {"run": "#!/bin/bash -ex\na\nb\n", "env": [], "directory": "/", "valid_exit_codes": [0, 3],
          "execute_command": "{{ .Vars }} sudo -E {{ .Path }}", "pause_before": 1.0, "pause_after": 2.0,
@@ -71,7 +76,7 @@ fn provisioners_become_steps() {
         {"content": "text", "to": "/etc/x"},
         {"download": "/etc/os-release", "to": "got/"},
         {"run": "ls ${ARM_IMAGE_MOUNT_PATH}/boot", "env": [], "local": true},
-        {"run": playbook, "env": [], "local": true},
+        {"run": playbook, "env": [["ANSIBLE_REMOTE_TMP", "/tmp"], ["ANSIBLE_PIPELINING", "1"]], "local": true},
         {"breakpoint": "look"},
     ]);
     assert_eq!(plan["steps"], expected);

@@ -1,0 +1,129 @@
+//! Ansible's playbooks, run by root on this kernel in an image that this machine's ansible sees mounted.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
+
+use std::fs;
+use std::path::Path;
+
+use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_names, ext4_stat};
+use arm_image_tests::program::{Place, names_in, stdout_of, tool};
+use arm_image_tests::{images, in_guest};
+use nix::mount::{MsFlags, mount, umount};
+
+/// Packer's own documentation has such a playbook; the image of this test has no Python, which these modules do not take.
+const RAW: &str = r#"
+- hosts: default
+  gather_facts: false
+  tasks:
+    - raw: echo {{ greeting }} from {{ inventory_hostname }} > /etc/raw
+    - script: note.sh {{ mount }}
+- hosts: kitchens
+  gather_facts: false
+  tasks:
+    - raw: echo {{ groups['kitchens'] | length }} {{ groups['attics'] | length }} > /etc/groups-seen
+- hosts: attics:elsewhere
+  gather_facts: false
+  tasks:
+    - raw: touch /etc/not-for-us
+"#;
+
+const TEMPLATE: &str = r#"
+variable "image" {}
+variable "playbook" {}
+source "arm-image" "a" {
+  iso_url         = var.image
+  iso_checksum    = "none"
+  output_filename = "o.img"
+}
+build {
+  sources = ["source.arm-image.a"]
+  provisioner "ansible" {
+    playbook_file       = var.playbook
+    groups              = ["kitchens"]
+    empty_groups        = ["attics"]
+    inventory_directory = "inventory"
+    ansible_env_vars    = ["ANSIBLE_NOCOLOR=1"]
+    extra_arguments     = ["--extra-vars", "mount=${build.MountPath}"]
+    user                = "pi"
+  }
+}
+"#;
+
+fn materials(place: &Place) {
+    place.write("t.pkr.hcl", TEMPLATE);
+    place.write("raw.yml", RAW);
+    place.write("note.sh", "#!/bin/sh\necho \"$1\" > /etc/mount\n");
+    place.write("other.yml", "- hosts: webservers\n  tasks:\n    - raw: touch /etc/not-for-us\n");
+    fs::create_dir_all(place.path("inventory/group_vars")).unwrap();
+    place.write("inventory/group_vars/kitchens.yml", "greeting: hello\n");
+}
+
+#[test]
+fn privileged_a_playbook_is_run_in_the_image() {
+    let found = tool("sh").args(["-c", "command -v ansible-playbook"]).output().unwrap().status.success();
+    assert!(found, "there is no ansible-playbook: scripts/install-dependencies installs Debian's `ansible`");
+    // They are made before, as there is no network inside.
+    let (tiny, python) = (images::raspios_arm64_tiny(), images::raspios_arm64_python());
+    in_guest("privileged_a_playbook_is_run_in_the_image", || {
+        what_modules_do(&python);
+        what_the_inventory_holds(&tiny);
+        what_goes_wrong(&tiny);
+    });
+}
+
+/// The example, with modules that are Python programs and run in the image.
+fn what_modules_do(image: &Path) {
+    let place = Place::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/ansible");
+    let image = format!("image={}", image.display());
+    let build = ["build", example, "--var", &image, "--var", "hostname=attic", "--isolation", "host"];
+    place.run(build).expect(0).prints("attic.img");
+    let image = place.path("attic.img");
+    assert_eq!(ext4_file(&image, 2, "/etc/hostname"), "attic\n");
+    assert!(ext4_file(&image, 2, "/etc/hosts").contains("127.0.1.1 attic\n"));
+    assert_eq!(ext4_file(&image, 2, "/etc/motd"), "This is attic, Debian 12 on aarch64.\n");
+    assert!(ext4_stat(&image, 2, "/etc/motd").contains("Mode:  0644"));
+    assert!(ext4_stat(&image, 2, "/var/log/journal").contains("Mode:  02755"));
+    for folder in ["/root", "/tmp"] {
+        assert_eq!(ext4_names(&image, 2, folder), ".\n..", "ansible leaves nothing in {folder}");
+    }
+    assert_sound(&image);
+    place.assert_clean();
+}
+
+fn what_the_inventory_holds(image: &Path) {
+    let place = Place::new();
+    materials(&place);
+    let image = format!("image={}", image.display());
+    let ended = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=raw.yml"]).expect(0);
+    let _ = ended.says("the key `user` has no effect");
+    let image = place.path("o.img");
+    assert_eq!(ext4_file(&image, 2, "/etc/raw"), "hello from default\n");
+    assert_eq!(ext4_file(&image, 2, "/etc/groups-seen"), "1 0\n");
+    let seen = ext4_file(&image, 2, "/etc/mount");
+    assert!(seen.starts_with("/proc/"), "{seen}");
+    assert!(ext4_stat(&image, 2, "/etc/not-for-us").is_empty());
+    assert_sound(&image);
+    place.assert_clean();
+}
+
+fn what_goes_wrong(image: &Path) {
+    let place = Place::new();
+    materials(&place);
+    let image = format!("image={}", image.display());
+    // To ansible, a playbook that is for nobody is a success.
+    let nobody = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=other.yml"]);
+    let _ = nobody.expect(8).says("no play of the playbook is for the image");
+    assert_eq!(names_in(&place.work()).iter().filter(|name| name.starts_with("o.img")).count(), 0);
+
+    // As with ansible-core alone.
+    let python = "import ansible_collections; print(list(ansible_collections.__path__)[0])";
+    let collections = stdout_of(tool("python3").args(["-c", python]));
+    let collections = Path::new(collections.trim());
+    let none: Option<&str> = None;
+    mount(none, collections, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+    let core = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=raw.yml"]);
+    umount(collections).unwrap();
+    let _ = core.expect(8).says("ansible-galaxy collection install community.general");
+    place.assert_clean();
+}
