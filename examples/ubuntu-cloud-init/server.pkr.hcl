@@ -20,7 +20,6 @@ source "arm-image" "server" {
   iso_url         = var.image
   iso_checksum    = var.checksum
   image_type      = "ubuntu"
-  image_mounts    = ["/boot/firmware", "/"]
   output_filename = "${var.hostname}.img"
 }
 

@@ -3,10 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
 
 use std::fs;
-use std::path::Path;
 
 use arm_image_tests::images;
-use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_stat, fat_file};
+use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_stat};
 use arm_image_tests::program::{Place, Terminal, names_in, sha256, stdout_of, tool};
 
 fn tiny_xz() -> String {
@@ -249,52 +248,5 @@ fn a_post_processor_that_fails_leaves_the_image() {
     place.write("t.pkr.hcl", template);
     place.run(["build", "t.pkr.hcl"]).expect(8).says("shell-local").says("exit 5");
     assert_eq!(names_in(&place.work()), ["o.img", "t.pkr.hcl"]);
-    place.assert_clean();
-}
-
-/// Builds an example from the tiny image.
-fn example(place: &Place, name: &str, variables: &[&str]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).display().to_string();
-    let image = format!("image={}", tiny_xz());
-    let build = ["build", &path, "--var", &image, "--isolation", "guest"];
-    let _ = place.run(build.iter().chain(variables)).expect(0);
-}
-
-#[test]
-fn the_examples_are_built() {
-    let place = Place::new();
-    place.write("key.pub", "ssh-ed25519 AAAA test\n");
-    let key = format!("key={}", place.path("key.pub").display());
-    example(&place, "raspberrypi-ssh", &["--var", &key]);
-    let image = place.path("card.img");
-    assert_eq!(ext4_file(&image, 2, "/root/.ssh/authorized_keys"), "ssh-ed25519 AAAA test\n");
-    assert!(ext4_stat(&image, 2, "/root/.ssh/authorized_keys").contains("Mode:  0600"));
-    assert!(
-        ext4_file(&image, 2, "/etc/ssh/sshd_config.d/10-keys-only.conf")
-            .starts_with("PasswordAuthentication no")
-    );
-    assert_eq!(fat_file(&image, 1, "/ssh"), "");
-
-    example(&place, "raspberrypi-wifi", &["--var", "ssid=home net", "--var", "passphrase=correct-horse"]);
-    let image = place.path("kitchen.img");
-    assert_eq!(ext4_file(&image, 2, "/etc/hostname"), "kitchen\n");
-    let connection = "/etc/NetworkManager/system-connections/wifi.nmconnection";
-    assert!(
-        ext4_file(&image, 2, connection)
-            .contains("ssid=home net\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=correct-horse\n")
-    );
-    assert!(ext4_stat(&image, 2, connection).contains("Mode:  0600"));
-
-    example(&place, "ubuntu-cloud-init", &["--var", "key=ssh-ed25519 AAAA test", "--var", "hostname=attic"]);
-    let image = place.path("attic.img");
-    let data = "#cloud-config\nhostname: attic\nssh_pwauth: false\nssh_authorized_keys:\n  - ssh-ed25519 AAAA test\n";
-    assert_eq!(fat_file(&image, 1, "/user-data"), data);
-    assert!(fat_file(&image, 1, "/network-config").starts_with("version: 2"));
-
-    example(&place, "kiosk/kiosk.json", &["--var", "page=https://example.org/menu"]);
-    let image = place.path("kiosk.img");
-    assert_eq!(ext4_file(&image, 2, "/etc/default/kiosk"), "PAGE=https://example.org/menu\n");
-    let wanted = ext4_stat(&image, 2, "/etc/systemd/system/multi-user.target.wants/kiosk.service");
-    assert!(wanted.contains("../kiosk.service"), "{wanted}");
     place.assert_clean();
 }
