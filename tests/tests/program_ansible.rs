@@ -43,8 +43,10 @@ build {
     empty_groups        = ["attics"]
     inventory_directory = "inventory"
     ansible_env_vars    = ["ANSIBLE_NOCOLOR=1"]
-    extra_arguments     = ["--extra-vars", "mount=${build.MountPath}"]
+    extra_arguments     = ["--connection=chroot", "--extra-vars", "mount=${build.MountPath}"]
     user                = "pi"
+
+    inventory_file_template = "default ansible_host=${build.MountPath} ansible_connection=chroot\n"
   }
 }
 "#;

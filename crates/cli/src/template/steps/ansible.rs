@@ -44,7 +44,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> O
             must_be_there(lowering, setting, settings.text(key).unwrap_or_default());
         }
     }
-    for (key, setting) in settings.iter() {
+    for (key, setting) in settings.iter().filter(|(key, _)| NO_EFFECT.iter().all(|(other, _)| key != other)) {
         each_text(&setting.value, &mut |text| {
             // In arguments it is the shell that gives the path.
             if key != "extra_arguments" || deferred::names(text).iter().any(|name| *name != "MountPath") {
