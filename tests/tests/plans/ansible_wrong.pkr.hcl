@@ -1,0 +1,16 @@
+source "arm-image" "card" {
+  iso_url      = "https://example.org/raspios.img.xz"
+  iso_checksum = "none"
+}
+
+build {
+  sources = ["source.arm-image.card"]
+
+  provisioner "ansible" {
+    playbook_file   = "not-there.yml"
+    inventory_file  = "hosts"
+    host_alias      = "my board"
+    groups          = ["[all]", "${build.MountPath}"]
+    extra_arguments = ["-e", "host=${build.Host}"]
+  }
+}
