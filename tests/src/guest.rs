@@ -13,6 +13,8 @@ use std::{
 use arm_image_guest::{Channel, Guest, HOST};
 use nix::mount::{MsFlags, mount};
 
+use crate::images::{CACHE, default_cache};
+
 /// Set in the guest: the test is to do its work instead of starting a guest.
 const INSIDE: &str = "ARM_IMAGE_TEST_GUEST";
 /// Guest memory: what tests put into `/tmp` there comes out of it.
@@ -71,7 +73,7 @@ fn run(name: &str, on_line: &mut dyn FnMut(&str)) -> Result<Outcome, Box<dyn Err
     let folder = env::current_dir()?;
     let mut guest = Guest::builder()
         .init(init_program()?)
-        .args([program.as_os_str(), folder.as_os_str(), OsStr::new(name)])
+        .args([program.as_os_str(), folder.as_os_str(), OsStr::new(name), default_cache().as_os_str()])
         .memory(MEMORY)
         .share_host()
         .start()
@@ -125,10 +127,11 @@ pub fn serve(mut channel: Channel) -> u8 {
 
 fn run_test(channel: &Channel) -> Result<u8, Box<dyn Error>> {
     let arguments = arm_image_guest::arguments();
-    let [program, folder, name] = arguments.as_slice() else {
+    let [program, folder, name, cache] = arguments.as_slice() else {
         return Err(format!("unexpected arguments {arguments:?}").into());
     };
-    keep_checkout(Path::new(program), Path::new(folder))?;
+    let cache = Path::new(cache);
+    keep_checkout(Path::new(program), Path::new(folder), cache)?;
     for point in ["dev", "proc", "sys", "tmp", "run"] {
         let from = Path::new("/").join(point);
         mount(Some(&from), &Path::new(HOST).join(point), None::<&str>, MsFlags::MS_MOVE, None::<&str>)?;
@@ -142,6 +145,7 @@ fn run_test(channel: &Channel) -> Result<u8, Box<dyn Error>> {
         .args([OsStr::new("--exact"), name, OsStr::new("--nocapture")])
         .current_dir(folder)
         .env(INSIDE, "1")
+        .env(CACHE, cache)
         .stdout(channel.as_fd().try_clone_to_owned()?)
         .stderr(channel.as_fd().try_clone_to_owned()?)
         .status()?;
@@ -149,13 +153,13 @@ fn run_test(channel: &Channel) -> Result<u8, Box<dyn Error>> {
     Ok(u8::try_from(code).unwrap_or(1))
 }
 
-/// Shows a checkout or a target folder that lies below `/tmp` or `/run` in the guest's own ones, too.
-fn keep_checkout(program: &Path, package: &Path) -> Result<(), Box<dyn Error>> {
+/// Shows a checkout, a target folder or a cache that lies below `/tmp` or `/run` in the guest's own ones, too.
+fn keep_checkout(program: &Path, package: &Path, cache: &Path) -> Result<(), Box<dyn Error>> {
     let target = program.ancestors().nth(2).unwrap_or(program);
-    for folder in [package.parent().unwrap_or(package), target] {
+    for folder in [package.parent().unwrap_or(package), target, cache] {
         let hidden = ["/tmp", "/run"].iter().any(|point| folder.starts_with(point));
-        if hidden && !folder.exists() {
-            let source = Path::new(HOST).join(folder.strip_prefix("/")?);
+        let source = Path::new(HOST).join(folder.strip_prefix("/").unwrap_or(folder));
+        if hidden && !folder.exists() && source.exists() {
             std::fs::create_dir_all(folder)?;
             mount(Some(&source), folder, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
         }

@@ -195,9 +195,12 @@ fn keep_only(folder: &Path, kept: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Names the folder where tests keep their images.
+pub(crate) const CACHE: &str = "ARM_IMAGE_TEST_CACHE";
+
 /// Where tests keep their images: `$ARM_IMAGE_TEST_CACHE`, or `target/test-images` of this checkout.
 pub fn default_cache() -> PathBuf {
-    match std::env::var_os("ARM_IMAGE_TEST_CACHE") {
+    match std::env::var_os(CACHE) {
         Some(cache) => cache.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-images"),
     }
