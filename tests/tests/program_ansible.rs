@@ -21,6 +21,8 @@ const RAW: &str = r#"
   gather_facts: false
   tasks:
     - raw: echo {{ groups['kitchens'] | length }} {{ groups['attics'] | length }} > /etc/groups-seen
+  roles:
+    - of_the_galaxy
 - hosts: attics:elsewhere
   gather_facts: false
   tasks:
@@ -42,6 +44,8 @@ build {
     groups              = ["kitchens"]
     empty_groups        = ["attics"]
     inventory_directory = "inventory"
+    galaxy_file         = "requirements.yml"
+    roles_path          = "roles"
     ansible_env_vars    = ["ANSIBLE_NOCOLOR=1"]
     extra_arguments     = ["--connection=chroot", "--extra-vars", "mount=${build.MountPath}"]
     user                = "pi"
@@ -58,6 +62,16 @@ fn materials(place: &Place) {
     place.write("other.yml", "- hosts: webservers\n  tasks:\n    - raw: touch /etc/not-for-us\n");
     fs::create_dir_all(place.path("inventory/group_vars")).unwrap();
     place.write("inventory/group_vars/kitchens.yml", "greeting: hello\n");
+    // As it comes from the galaxy: packed.
+    for (name, text) in [
+        ("meta", "galaxy_info: {author: a, description: d, license: MIT, min_ansible_version: '2.9'}\n"),
+        ("tasks", "- raw: echo role > /etc/role\n"),
+    ] {
+        fs::create_dir_all(place.path("unpacked/role").join(name)).unwrap();
+        place.write(&format!("unpacked/role/{name}/main.yml"), text);
+    }
+    stdout_of(tool("tar").args(["-czf", "role.tar.gz", "-C", "unpacked", "role"]).current_dir(place.work()));
+    place.write("requirements.yml", "- src: role.tar.gz\n  name: of_the_galaxy\n");
 }
 
 #[test]
@@ -102,6 +116,8 @@ fn what_the_inventory_holds(image: &Path) {
     let image = place.path("o.img");
     assert_eq!(ext4_file(&image, 2, "/etc/raw"), "hello from default\n");
     assert_eq!(ext4_file(&image, 2, "/etc/groups-seen"), "1 0\n");
+    assert_eq!(ext4_file(&image, 2, "/etc/role"), "role\n");
+    assert_eq!(names_in(&place.path("roles")), ["of_the_galaxy"]);
     let seen = ext4_file(&image, 2, "/etc/mount");
     assert!(seen.starts_with("/proc/"), "{seen}");
     assert!(ext4_stat(&image, 2, "/etc/not-for-us").is_empty());
@@ -112,6 +128,9 @@ fn what_the_inventory_holds(image: &Path) {
 fn what_goes_wrong(image: &Path) {
     let place = Place::new();
     materials(&place);
+    // The galaxy has nothing to do with it.
+    let template: Vec<_> = TEMPLATE.lines().filter(|line| !line.contains("galaxy")).collect();
+    place.write("t.pkr.hcl", template.join("\n"));
     let image = format!("image={}", image.display());
     // To ansible, a playbook that is for nobody is a success.
     let nobody = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=other.yml"]);
@@ -124,7 +143,8 @@ fn what_goes_wrong(image: &Path) {
     let collections = Path::new(collections.trim());
     let none: Option<&str> = None;
     mount(none, collections, Some("tmpfs"), MsFlags::empty(), none).unwrap();
-    let core = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=raw.yml"]);
+    place.write("all.yml", "- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: 'true'\n");
+    let core = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=all.yml"]);
     umount(collections).unwrap();
     let _ = core.expect(8).says("ansible-galaxy collection install community.general");
     place.assert_clean();
