@@ -11,6 +11,7 @@ build {
     inventory_file  = "hosts"
     host_alias      = "my board"
     groups          = ["[all]", "${build.MountPath}"]
+    empty_groups    = ["a$b", ""]
     extra_arguments = ["-e", "host=${build.Host}"]
   }
 }

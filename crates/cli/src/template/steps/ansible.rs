@@ -54,10 +54,11 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> O
     }
     for key in ["host_alias", "groups", "empty_groups"] {
         let Some(setting) = settings.get(key) else { continue };
-        let unfit = |letter: char| letter.is_whitespace() || "[]#;=".contains(letter);
+        // They go into a file of its own format, and through a shell.
+        let unfit = |letter: char| !letter.is_ascii_alphanumeric() && !"_-.".contains(letter);
         each_text(&setting.value, &mut |name| {
-            if name.is_empty() || name.contains(unfit) {
-                let hint = "letters, digits and underscores";
+            if deferred::names(name).is_empty() && (name.is_empty() || name.contains(unfit)) {
+                let hint = "letters, digits, `_`, `-` and `.`";
                 lowering.error(&setting.at, format!("`{name}` is no name for ansible"), hint);
             }
         });
