@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_names, ext4_stat};
-use arm_image_tests::program::{Place, names_in, stdout_of, tool};
+use arm_image_tests::program::{Place, names_in, stdout_of, tool, wait_for};
 use arm_image_tests::{images, in_guest};
 use nix::mount::{MsFlags, mount, umount};
+use nix::sys::signal::Signal;
 
 /// Packer's own documentation has such a playbook; the image of this test has no Python, which these modules do not take.
 const RAW: &str = r#"
@@ -84,6 +85,7 @@ fn privileged_a_playbook_is_run_in_the_image() {
         what_modules_do(&python);
         what_the_inventory_holds(&tiny);
         what_goes_wrong(&tiny);
+        what_an_interrupt_leaves(&tiny);
     });
 }
 
@@ -100,6 +102,8 @@ fn what_modules_do(image: &Path) {
     assert_eq!(ext4_file(&image, 2, "/etc/motd"), "This is attic, Debian 12 on aarch64.\n");
     assert!(ext4_stat(&image, 2, "/etc/motd").contains("Mode:  0644"));
     assert!(ext4_stat(&image, 2, "/var/log/journal").contains("Mode:  02755"));
+    let told = place.run(["inspect", "--json", "attic.img"]).expect(0).stdout();
+    assert!(told.contains("\"preset\":\"raspberrypi\""), "{told}");
     for folder in ["/root", "/tmp"] {
         assert_eq!(ext4_names(&image, 2, folder), ".\n..", "ansible leaves nothing in {folder}");
     }
@@ -147,5 +151,27 @@ fn what_goes_wrong(image: &Path) {
     let core = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=all.yml"]);
     umount(collections).unwrap();
     let _ = core.expect(8).says("ansible-galaxy collection install community.general");
+    place.assert_clean();
+}
+
+/// A module that runs in the image ends with the build, and holds nothing of it.
+fn what_an_interrupt_leaves(image: &Path) {
+    let place = Place::new();
+    fs::create_dir(place.path("shown")).unwrap();
+    place.write(
+        "sleep.yml",
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: touch /srv/started; sleep 1000\n",
+    );
+    let template = format!(
+        "source \"arm-image\" \"a\" {{\n iso_url = {image:?}\n iso_checksum = \"none\"\n output_filename = \"o.img\"\n \
+         additional_chroot_mounts = [[\"bind\", \"shown\", \"/srv\"]]\n}}\n\
+         build {{\n sources = [\"source.arm-image.a\"]\n provisioner \"ansible\" {{ playbook_file = \"sleep.yml\" }}\n}}\n"
+    );
+    place.write("t.pkr.hcl", template);
+    let running = place.start(["build", "t.pkr.hcl"]);
+    wait_for("the module to begin", || place.path("shown/started").exists().then_some(()));
+    running.send(Signal::SIGINT);
+    let _ = running.wait().expect(130);
+    assert_eq!(names_in(&place.work()), ["shown", "sleep.yml", "t.pkr.hcl"]);
     place.assert_clean();
 }
