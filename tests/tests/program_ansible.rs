@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_names, ext4_stat};
 use arm_image_tests::program::{Place, names_in, stdout_of, tool, wait_for};
@@ -75,17 +75,29 @@ fn materials(place: &Place) {
     place.write("requirements.yml", "- src: role.tar.gz\n  name: of_the_galaxy\n");
 }
 
-#[test]
-fn privileged_a_playbook_is_run_in_the_image() {
+/// Runs `body` with an image that has been made before, as there is no network inside.
+fn with_ansible(name: &str, make: fn() -> PathBuf, body: fn(&Path)) {
     let found = tool("sh").args(["-c", "command -v ansible-playbook"]).output().unwrap().status.success();
     assert!(found, "there is no ansible-playbook: scripts/install-dependencies installs Debian's `ansible`");
-    // They are made before, as there is no network inside.
-    let (tiny, python) = (images::raspios_arm64_tiny(), images::raspios_arm64_python());
-    in_guest("privileged_a_playbook_is_run_in_the_image", || {
-        what_modules_do(&python);
-        what_the_inventory_holds(&tiny);
-        what_goes_wrong(&tiny);
-        what_an_interrupt_leaves(&tiny);
+    let image = make();
+    in_guest(name, || body(&image));
+}
+
+#[test]
+fn privileged_ansibles_modules_run_in_the_image() {
+    let name = "privileged_ansibles_modules_run_in_the_image";
+    with_ansible(name, images::raspios_arm64_python, |image| {
+        what_modules_do(image);
+        what_an_interrupt_leaves(image);
+    });
+}
+
+#[test]
+fn privileged_a_playbook_finds_the_image_by_its_names() {
+    let name = "privileged_a_playbook_finds_the_image_by_its_names";
+    with_ansible(name, images::raspios_arm64_tiny, |image| {
+        what_the_inventory_holds(image);
+        what_goes_wrong(image);
     });
 }
 
