@@ -1,7 +1,5 @@
 //! Packer's templates while they are built: what is run when, with which variables, and several at once.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in what its functions share")]
-
 use std::fs;
 
 use arm_image_tests::images;
