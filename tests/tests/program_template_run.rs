@@ -38,13 +38,13 @@ fn what_a_failed_build_is_to_leave_is_fetched_from_it_and_its_failure_stays_the_
   }
   provisioner "shell" {
     env              = { WORDS = "it's from a file" }
-    inline           = ["test \"$WORDS\" = \"it's from a file\"", "cp /tmp/arm-image-variables /root/variables"]
+    inline           = ["test \"$WORDS\" = \"it's from a file\"", "cp /run/arm-image/variables /root/variables"]
     use_env_var_file = true
     execute_command  = "chmod +x {{.Path}}; unset WORDS; . {{.EnvVarFile}} && {{.Path}}"
   }
   provisioner "shell" {
     env    = { PACKER_BUILDER_TYPE = "mine" }
-    inline = ["test ! -e /tmp/arm-image-variables", "{ cat /root/made; echo \" is $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE\"; } > /root/log", "exit 4"]
+    inline = ["test ! -e /run/arm-image/variables", "{ cat /root/made; echo \" is $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE\"; } > /root/log", "exit 4"]
   }
   provisioner "shell" { inline = ["touch /root/never"] }
   error-cleanup-provisioner "file" {

@@ -250,9 +250,9 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_goes() {
         let place = tempfile::tempdir().unwrap();
-        let left = place.path().join("arm-image-left");
+        let left = place.path().join(format!("{}left", crate::SCRATCH_PREFIX));
         fs::create_dir_all(left.join("archives/partial")).unwrap();
-        fs::write(left.join("lock"), "arm-image").unwrap();
+        fs::write(left.join("lock"), "").unwrap();
         let living = Packages::open(place.path()).unwrap();
         let next = Packages::open(place.path()).unwrap();
         assert!(living.bind().source.exists() && next.bind().source.exists() && !left.exists());

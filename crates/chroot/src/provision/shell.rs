@@ -145,7 +145,7 @@ impl Scripts {
         }
         let format = self.env_format.as_deref().unwrap_or("export %s='%s'\n");
         let text = variables(&self.env, format);
-        // Another user has to read it; this /tmp is the build's own.
+        // Another user has to read it; this folder is the build's own.
         let mode = if self.user.is_some() { 0o644 } else { 0o600 };
         root.create(ENV_FILE.as_ref(), Node::File(&mut text.as_slice()), mode)?;
         let done = work(root);
@@ -181,7 +181,7 @@ impl Scripts {
 }
 
 /// Where the file of the variables is.
-const ENV_FILE: &str = "/tmp/arm-image-variables";
+const ENV_FILE: &str = "/run/arm-image/variables";
 
 impl Provisioner for Scripts {
     fn describe(&self) -> String {

@@ -67,11 +67,11 @@ fn a_file_holds_the_variables_for_as_long_as_the_script_runs() {
     for status in [0, 4 << 8] {
         let mut fake = Fake { status, ..Fake::default() };
         assert_eq!(scripts.provision(&mut fake, &mut go_on).is_ok(), status == 0);
-        assert_eq!(fake.ran[0].argv[2], ". /tmp/arm-image-variables && /tmp/arm-image-inline");
+        assert_eq!(fake.ran[0].argv[2], ". /run/arm-image/variables && /run/arm-image/inline");
         let file = "export A='it'\\''s'\nexport B='2'\n";
-        assert_eq!(fake.made[Path::new("/tmp/arm-image-variables")], (file.into(), 0o600));
-        assert_eq!(fake.made[Path::new("/tmp/arm-image-inline")].0, "#!/bin/sh -e\nx");
-        assert_eq!(fake.removed, ["/tmp/arm-image-variables", "/tmp/arm-image-inline"].map(PathBuf::from));
+        assert_eq!(fake.made[Path::new("/run/arm-image/variables")], (file.into(), 0o600));
+        assert_eq!(fake.made[Path::new("/run/arm-image/inline")].0, "#!/bin/sh -e\nx");
+        assert_eq!(fake.removed, ["/run/arm-image/variables", "/run/arm-image/inline"].map(PathBuf::from));
     }
     let formatted = Scripts { env_format: Some("set %s '%s';".into()), ..scripts };
     let line = formatted.render("{{.Vars}}", Path::new("/x")).unwrap();
