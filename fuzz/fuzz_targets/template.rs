@@ -32,9 +32,10 @@ impl Files for Folder<'_> {
 fuzz_target!(|text: &str| {
     let (template, more) = text.split_once('\u{0}').unwrap_or((text, ""));
     let (variables, file) = more.split_once('\u{0}').unwrap_or((more, more));
+    let folder = Folder(file);
     for name in ["x.pkr.hcl", "x.json"] {
         for incomplete in [false, true] {
-            let mut inputs = Inputs::new(vec![Text::new(name, template)], &Folder(file));
+            let mut inputs = Inputs::new(vec![Text::new(name, template)], &folder);
             inputs.variable_files.push(Text::new("x.pkrvars.hcl", variables));
             inputs.variable_files.push(Text::new("x.pkrvars.json", variables));
             inputs.variables.push(("a".to_owned(), variables.to_owned()));

@@ -1,15 +1,18 @@
 //! What the person at the terminal, or the program behind a pipe, sees of the work.
 
+mod cut;
+
 use std::{
-    borrow::Cow,
     io::{self, IsTerminal, Write, stderr, stdout},
     sync::Arc,
 };
 
-use arm_image::{Error, Event, LONGEST_LINE, Stage, Stream, template::TemplateBuild};
+use arm_image::{Error, Event, Stage, Stream, template::TemplateBuild};
 use arm_image_template::Template;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+
+use cut::Cut;
 
 use crate::args::{Color, Progress, Talk};
 
@@ -33,12 +36,6 @@ pub(crate) struct Report {
     /// Whether the last piece of output was cut off from what follows it.
     cut: Cut,
 }
-
-/// An error keeps no more than so many of the last lines.
-const TAIL: usize = 10;
-
-/// Of standard output, and of standard error.
-type Cut = [bool; 2];
 
 impl Report {
     /// As `talk` says; `no_color` is whether the environment asks for none.
@@ -66,7 +63,7 @@ impl Report {
             build: None,
             template: None,
             disguises: Vec::new(),
-            cut: [false; 2],
+            cut: Cut::default(),
         };
         report.json(&json!({"version": 1, "event": "start", "program": concat!("arm-image ", env!("CARGO_PKG_VERSION"))}));
         report
@@ -99,7 +96,7 @@ impl Report {
             build: Some((build.name.clone(), several)),
             disguises: self.template.iter().flat_map(|template| build.disguises(template)).collect(),
             template: self.template.clone(),
-            cut: [false; 2],
+            cut: Cut::default(),
         }
     }
 
@@ -129,7 +126,7 @@ impl Report {
                 }
             }
             Event::Output(stream, line) => {
-                let line = self.piece(stream, line);
+                let line = self.cut.piece(self.template.as_deref(), stream, line);
                 let text = String::from_utf8_lossy(&line);
                 self.json(&json!({"event": "output", "stream": stream, "line": text}));
                 if self.form != Progress::Json && !self.quiet {
@@ -137,19 +134,6 @@ impl Report {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// A line, or a piece of one, without what may be a part of a secret where it was cut.
-    fn piece<'l>(&mut self, stream: Stream, line: &'l [u8]) -> Cow<'l, [u8]> {
-        let cut = &mut self.cut[usize::from(stream == Stream::Stderr)];
-        let before = std::mem::replace(cut, line.len() >= LONGEST_LINE);
-        match &self.template {
-            Some(template) if (before || *cut) && template.has_secrets() => {
-                let text = String::from_utf8_lossy(line);
-                Cow::Owned(template.redact_part(&text, before, *cut).into_bytes())
-            }
-            _ => Cow::Borrowed(line),
         }
     }
 
@@ -218,10 +202,7 @@ impl Report {
         let causes: Vec<_> = arm_image::causes(error).collect();
         let failed = error.failed_command();
         let last = failed.map_or(&[][..], |failed| failed.stderr);
-        // Where there may have been more, the first of them may go on with what is not among them.
-        self.cut[1] = last.len() >= TAIL;
-        let pieces = last.iter().map(|line| self.piece(Stream::Stderr, line.as_bytes()));
-        let last: Vec<String> = pieces.map(|line| String::from_utf8_lossy(&line).into_owned()).collect();
+        let last = Cut::last(self.template.as_deref(), last);
         if self.form == Progress::Json {
             self.json(&json!({
                 "event": "error",
