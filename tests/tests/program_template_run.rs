@@ -31,6 +31,9 @@ fn what_a_failed_build_is_to_leave_is_fetched_from_it_and_its_failure_stays_the_
   provisioner "shell-local" {
     inline = ["printf '%s of %s' $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE > made"]
   }
+  provisioner "shell" {
+    inline = ["x=$(head -c 16374 /dev/zero | tr '\\0' x)", "echo \"$x\"${var.password}$x"]
+  }
   provisioner "file" {
     source      = "made"
     destination = "/root/made"
@@ -53,9 +56,13 @@ fn what_a_failed_build_is_to_leave_is_fetched_from_it_and_its_failure_stays_the_
     destination = "logs/"
   }
 "#;
-    place.write("t.pkr.hcl", template(&["pi"], body));
+    let secret = "variable \"password\" {\n default = \"correct-horse\"\n sensitive = true\n}\n";
+    place.write("t.pkr.hcl", secret.to_owned() + &template(&["pi"], body));
     let ended = place.run(["build", "t.pkr.hcl", "--isolation", "guest"]).expect(8);
-    let _ = ended.says("warning: cleaning up after it failed: ").says("step 4").says("exit");
+    let shown = ended.stderr();
+    // The line came in two pieces, with the secret across them.
+    assert!(shown.contains("x(sensitive)\n(sensitive)x") && !shown.contains("horse"), "{shown}");
+    let _ = ended.says("warning: cleaning up after it failed: ").says("step 5").says("exit");
     assert_eq!(fs::read_to_string(place.path("logs/log")).unwrap(), "pi of arm-image is pi mine\n");
     assert_eq!(names_in(&place.path("logs")), ["log"]);
     assert_eq!(names_in(&place.path("o")), Vec::<String>::new());
