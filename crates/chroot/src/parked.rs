@@ -5,9 +5,9 @@
 
 use crate::cover::{Change, Undo};
 use crate::{Node, files};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// A place, and the name beside it under which the image's own waits.
@@ -49,12 +49,11 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             place => place?,
         };
-        match rustix::fs::readlinkat(&place, "", Vec::new()) {
-            Ok(target) if target.as_bytes() == NONE.as_bytes() => {
-                found(files::remove(root, path))?;
-                files::remove(root, parked)
-            }
-            _ => files::rename(root, parked, path),
+        if is_none(place.as_fd())? {
+            found(files::remove(root, path))?;
+            files::remove(root, parked)
+        } else {
+            files::rename(root, parked, path)
         }
     }
 
@@ -71,6 +70,15 @@ impl Place {
             false => found(files::remove(root, parked)),
         }
     }
+}
+
+/// Whether the link [`NONE`] is at this place.
+fn is_none(place: BorrowedFd<'_>) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(place)?;
+    // The image's own is not read in vain: that would be seen in its times.
+    let may_be = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+        && usize::try_from(stat.st_size).is_ok_and(|length| length == NONE.len());
+    Ok(may_be && rustix::fs::readlinkat(place, "", Vec::new())?.as_bytes() == NONE.as_bytes())
 }
 
 /// That it was not there is as good.
