@@ -48,7 +48,7 @@ build {
     galaxy_file         = "requirements.yml"
     roles_path          = "roles"
     ansible_env_vars    = ["ANSIBLE_NOCOLOR=1"]
-    extra_arguments     = ["--connection=chroot", "--extra-vars", "mount=${build.MountPath}"]
+    extra_arguments     = ["--connection=chroot", "--inventory=/mnt/image,", "-e ansible_host=/mnt/image", "-e", "mount=${build.MountPath}"]
     user                = "pi"
 
     inventory_file_template = "default ansible_host=${build.MountPath} ansible_connection=chroot\n"
@@ -128,7 +128,7 @@ fn what_the_inventory_holds(image: &Path) {
     materials(&place);
     let image = format!("image={}", image.display());
     let ended = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=raw.yml"]).expect(0);
-    let _ = ended.says("the key `user` has no effect");
+    let _ = ended.says("the key `user` has no effect").says("not `/mnt/image`");
     let image = place.path("o.img");
     assert_eq!(ext4_file(&image, 2, "/etc/raw"), "hello from default\n");
     assert_eq!(ext4_file(&image, 2, "/etc/groups-seen"), "1 0\n");

@@ -13,7 +13,7 @@ build {
     groups                 = ["boards", "warm"]
     empty_groups           = ["cold"]
     inventory_directory    = "group"
-    extra_arguments        = ["--tags", "a b", "-e", "at=${build.MountPath}/boot it's"]
+    extra_arguments        = ["--connection=chroot", "-i", "/mnt/image,", "-e", "ansible_host=/mnt/image", "-e", "at=${build.MountPath}/boot it's"]
     ansible_env_vars       = ["ANSIBLE_CONFIG=ansible.cfg", "ANSIBLE_PIPELINING=0"]
     galaxy_file            = "requirements.yml"
     galaxy_command         = "/opt/ansible/bin/ansible-galaxy"

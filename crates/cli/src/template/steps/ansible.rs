@@ -1,5 +1,7 @@
 //! `ansible-playbook` on this machine, which gets into the image by its `chroot` connection.
 
+mod arguments;
+
 use std::path::Path;
 
 use arm_image_chroot::Script;
@@ -63,7 +65,16 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> O
             }
         });
     }
-    Some(Local { env: environment(settings), ..Local::of([Script::Inline(script(settings))]) })
+    let arguments = arguments::understood(&settings.texts("extra_arguments"), &mut |message| {
+        if let Some(setting) = settings.get("extra_arguments") {
+            lowering.warning(
+                &setting.at,
+                message,
+                "the image is the host `default`, or what `host_alias` says",
+            );
+        }
+    });
+    Some(Local { env: environment(settings), ..Local::of([Script::Inline(script(settings, &arguments))]) })
 }
 
 fn environment(settings: &Settings) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
@@ -86,7 +97,7 @@ fn environment(settings: &Settings) -> Vec<(std::ffi::OsString, std::ffi::OsStri
 }
 
 /// What a shell runs, which stops at the first command that fails.
-fn script(settings: &Settings) -> String {
+fn script(settings: &Settings, arguments: &[String]) -> String {
     let program = |key: &str, usual: &str| quoted(settings.text(key).unwrap_or(usual));
     let playbook = quoted(settings.text("playbook_file").unwrap_or_default());
     let ansible = program("command", "ansible-playbook");
@@ -106,7 +117,7 @@ fn script(settings: &Settings) -> String {
     lines.extend(inventory(settings));
     lines.extend(galaxy(settings, &program("galaxy_command", "ansible-galaxy")));
     let mut run = format!("{ansible} --inventory \"$folder/hosts\"");
-    for argument in settings.texts("extra_arguments") {
+    for argument in arguments {
         run += &format!(" {}", word(argument));
     }
     // One for whom nothing is meant is no failure to ansible.
