@@ -33,6 +33,9 @@ const RAW: &str = r#"
 const TEMPLATE: &str = r#"
 variable "image" {}
 variable "playbook" {}
+variable "command" {
+  default = "ansible-playbook"
+}
 source "arm-image" "a" {
   iso_url         = var.image
   iso_checksum    = "none"
@@ -42,6 +45,7 @@ build {
   sources = ["source.arm-image.a"]
   provisioner "ansible" {
     playbook_file       = var.playbook
+    command             = var.command
     groups              = ["kitchens"]
     empty_groups        = ["attics"]
     inventory_directory = "inventory"
@@ -152,6 +156,10 @@ fn what_goes_wrong(image: &Path) {
     let nobody = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=other.yml"]);
     let _ = nobody.expect(8).says("no play of the playbook is for the image");
     assert_eq!(names_in(&place.work()).iter().filter(|name| name.starts_with("o.img")).count(), 0);
+
+    let variables = ["--var", &image, "--var", "playbook=other.yml", "--var", "command=/opt/no-such-ansible"];
+    let missing = place.run(["build", "t.pkr.hcl"].iter().chain(&variables)).expect(8);
+    let _ = missing.says("there is no `/opt/no-such-ansible` on this machine");
 
     // As with ansible-core alone.
     let python = "import ansible_collections; print(list(ansible_collections.__path__)[0])";

@@ -98,24 +98,24 @@ fn environment(settings: &Settings) -> Vec<(std::ffi::OsString, std::ffi::OsStri
 
 /// What a shell runs, which stops at the first command that fails.
 fn script(settings: &Settings, arguments: &[String]) -> String {
-    let program = |key: &str, usual: &str| quoted(settings.text(key).unwrap_or(usual));
     let playbook = quoted(settings.text("playbook_file").unwrap_or_default());
-    let ansible = program("command", "ansible-playbook");
+    let command = settings.text("command").unwrap_or("ansible-playbook");
+    let ansible = quoted(command);
     let mut lines = vec![
         // What the step is called.
-        format!("# {ansible} {playbook}"),
+        format!("# {ansible} {playbook}").replace('\n', " "),
         // The script lies in a folder that is its own, and goes with it.
         "folder=${0%/*}".to_owned(),
         format!("command -v {ansible} >/dev/null || {{"),
         format!(
             "  echo {} >&2",
-            quoted("there is no ansible-playbook on this machine; Debian's package is `ansible`")
+            quoted(&format!("there is no `{command}` on this machine; Debian's package is `ansible`"))
         ),
         "  exit 127".to_owned(),
         "}".to_owned(),
     ];
     lines.extend(inventory(settings));
-    lines.extend(galaxy(settings, &program("galaxy_command", "ansible-galaxy")));
+    lines.extend(galaxy(settings));
     let mut run = format!("{ansible} --inventory \"$folder/hosts\"");
     for argument in arguments {
         run += &format!(" {}", word(argument));
@@ -172,8 +172,9 @@ fn inventory(settings: &Settings) -> Vec<String> {
     lines
 }
 
-fn galaxy(settings: &Settings, program: &str) -> Option<String> {
-    let mut line = format!("{program} install -r {}", quoted(settings.text("galaxy_file")?));
+fn galaxy(settings: &Settings) -> Option<String> {
+    let program = settings.text("galaxy_command").unwrap_or("ansible-galaxy");
+    let mut line = format!("{} install -r {}", quoted(program), quoted(settings.text("galaxy_file")?));
     for (key, option) in
         [("galaxy_force_install", "--force"), ("galaxy_force_with_deps", "--force-with-deps")]
     {
