@@ -88,9 +88,9 @@ fn act(mut channel: Channel, arguments: &[String]) -> Result<u8, Box<dyn std::er
         "panic" => panic!("the guest panicked on purpose"),
         "exchange" => {
             let sender = channel.try_clone()?;
-            let size: usize = arguments[1].parse()?;
-            let sending = thread::spawn(move || send(sender, size, 7));
-            receive(&mut channel, size, 3)?;
+            let (there, back): (usize, usize) = (arguments[1].parse()?, arguments[2].parse()?);
+            let sending = thread::spawn(move || send(sender, back, 7));
+            receive(&mut channel, there, 3)?;
             sending.join().map_err(|_| "the sender panicked")??;
         }
         "terminal" => {
@@ -172,11 +172,12 @@ fn a_panic() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn bytes() -> Result<(), Box<dyn std::error::Error>> {
-    let size = 3 << 20;
-    let mut guest = guest(&["exchange", &size.to_string()]).start()?;
+    // As much towards the guest as is promised to be taken without being read.
+    let (there, back) = (32 << 10, 3 << 20);
+    let mut guest = guest(&["exchange", &there.to_string(), &back.to_string()]).start()?;
     let sender = guest.channel().try_clone()?;
-    let sending = thread::spawn(move || send(sender, size, 3));
-    receive(guest.channel(), size, 7)?;
+    let sending = thread::spawn(move || send(sender, there, 3));
+    receive(guest.channel(), back, 7)?;
     sending.join().unwrap()?;
     assert_eq!(guest.wait()?, 0);
     Ok(())
