@@ -146,18 +146,22 @@ fn one_signal_ends_all_builds_and_nothing_unfinished_is_left() {
     only   = ["arm-image.one"]
     inline = ["touch one.begun; exec sleep 600"]
   }
-  post-processor "shell-local" {
+  provisioner "shell-local" {
     only   = ["arm-image.two"]
-    inline = ["until test -e one.begun; do sleep 0.1; done; echo begun; exec sleep 600"]
+    inline = ["until test -e one.begun; do sleep 0.1; done"]
+  }
+  provisioner "shell" {
+    only   = ["arm-image.two"]
+    inline = ["echo begun; exec sleep 600"]
   }
 "#;
     place.write("t.pkr.hcl", template(&["one", "two"], body));
-    let mut running = place.start(["build", "t.pkr.hcl"]);
+    let mut running = place.start(["build", "t.pkr.hcl", "--isolation", "guest"]);
     running.until("arm-image.two: begun");
     running.send(Signal::SIGINT);
     running.wait().expect(130);
     assert_eq!(names_in(&place.work()), ["o", "one.begun", "t.pkr.hcl"]);
-    // Post-processors only come when an image is whole.
-    assert_eq!(names_in(&place.path("o")), ["one.img", "two.img"]);
+    // That of the first was whole before its post-processor began.
+    assert_eq!(names_in(&place.path("o")), ["one.img"]);
     place.assert_clean();
 }

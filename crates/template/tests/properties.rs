@@ -107,6 +107,8 @@ fn expression() -> impl Strategy<Value = String> {
         "{}",
         "range(1000)",
         "\"%d\"",
+        "\"%.3g|%+08.2g\"",
+        "1e-300",
         "\"(a)\"",
         "1e300",
     ];
@@ -164,6 +166,10 @@ fn expression() -> impl Strategy<Value = String> {
             "coalesce",
             "compact",
             "reverse",
+            "rsadecrypt",
+            "basename",
+            "dirname",
+            "length",
         ];
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} + {b})")),
