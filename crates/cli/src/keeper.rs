@@ -15,8 +15,9 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, poll},
     pipe::{PipeFlags, pipe_with},
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 
 /// Said to the keeper: the program is to end by itself.
@@ -29,6 +30,8 @@ pub(crate) struct Kept {
     process: OwnedFd,
     /// What it is told by; that nobody holds it any more means that everything is to end. Gone once it has been.
     lifeline: Option<OwnedFd>,
+    /// Whether it leads a process group.
+    own: bool,
 }
 
 impl Kept {
@@ -41,7 +44,7 @@ impl Kept {
         unsafe { command.pre_exec(move || split(lifeline, own)) };
         let mut keeper = command.spawn()?;
         match pidfd_open(Pid::from_child(&keeper), PidfdFlags::empty()) {
-            Ok(process) => Ok(Kept { keeper, process, lifeline: Some(ours) }),
+            Ok(process) => Ok(Kept { keeper, process, lifeline: Some(ours), own }),
             Err(error) => {
                 drop(ours);
                 keeper.wait()?;
@@ -70,6 +73,11 @@ impl Kept {
     /// Kills what still runs, waits until all of it is gone, and gives the program's status.
     pub(crate) fn end(&mut self) -> io::Result<ExitStatus> {
         self.lifeline = None;
+        rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&self.process, PollFlags::IN)], None))?;
+        // A program may have killed its keeper. Until that has been waited for, its number is nobody else's.
+        if self.own {
+            let _ = kill_process_group(Pid::from_child(&self.keeper), Signal::KILL);
+        }
         self.keeper.wait()
     }
 }

@@ -1,7 +1,5 @@
 use std::{fs, os::unix::process::ExitStatusExt, path::Path, process::Stdio};
 
-use rustix::event::{PollFd, PollFlags, poll};
-
 use super::*;
 
 fn shell(script: &str, folder: &Path) -> Kept {
@@ -60,6 +58,20 @@ fn all_of_it_ends_when_it_is_dropped() {
     assert_eq!(alive(folder.path()).len(), 4);
     drop(kept);
     assert_eq!(alive(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_that_kills_its_keeper_ends_with_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = shell("sleep 600 & echo $! >> pids; kill -9 $PPID; sleep 600", folder.path());
+    assert_eq!(wait(&mut kept).signal(), Some(libc::SIGKILL));
+    // They have been killed, and are waited for by whoever adopts orphans here.
+    while alive(folder.path()).iter().any(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    }) {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
