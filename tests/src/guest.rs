@@ -23,8 +23,8 @@ const MEMORY: u64 = 1 << 30;
 /// Runs `body` as root in a guest: outside, starts one that runs the test called `name` again, and fails if that
 /// fails; inside, calls `body`.
 ///
-/// The guest sees the host's whole tree read-write, with fresh `/proc`, `/sys`, `/dev`, and with empty `/tmp` and
-/// `/run` in its own memory. `name` is the test's full path as `--list` shows it.
+/// The guest sees the host's whole tree, but cannot write to it, with fresh `/proc`, `/sys`, `/dev`, and with empty `/tmp`
+/// and `/run` in its own memory. `name` is the test's full path as `--list` shows it.
 ///
 /// # Panics
 ///
@@ -140,6 +140,9 @@ fn run_test(channel: &Channel) -> Result<u8, Box<dyn Error>> {
     mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)?;
     nix::unistd::chroot(".")?;
     env::set_current_dir("/")?;
+    // What a test writes to `/etc`, as root of its guest, would be written to this machine's.
+    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    mount(None::<&str>, "/", None::<&str>, read_only, None::<&str>)?;
 
     let status = Command::new(program)
         .args([OsStr::new("--exact"), name, OsStr::new("--nocapture")])

@@ -30,3 +30,19 @@ fn privileged_a_failure_in_the_guest_is_a_failure() {
 fn privileged_a_test_that_does_not_exist_is_a_failure() {
     in_guest("privileged_no_such_test", || ());
 }
+
+#[test]
+fn privileged_a_test_cannot_write_to_this_machine() {
+    in_guest("privileged_a_test_cannot_write_to_this_machine", || {
+        // A name that nothing has, so that nothing is lost should it be possible.
+        for folder in ["/etc", "/var/tmp", env!("CARGO_MANIFEST_DIR")] {
+            let path = std::path::Path::new(folder).join(".arm-image-test-of-writing");
+            let written = std::fs::write(&path, "");
+            let _ = std::fs::remove_file(&path);
+            assert_eq!(written.unwrap_err().kind(), std::io::ErrorKind::ReadOnlyFilesystem, "{folder}");
+        }
+        for folder in ["/tmp", "/run"] {
+            std::fs::write(format!("{folder}/file"), "").unwrap();
+        }
+    });
+}
