@@ -58,7 +58,8 @@ fn provisioners_become_steps() {
     let playbook = plan["steps"][9]["run"].as_str().unwrap();
     for line in [
         "default ansible_host=$ARM_IMAGE_MOUNT_PATH",
-        "ansible-playbook --inventory \"$folder/hosts\" --tags 'a b' a.sh",
+        "ansible-playbook --inventory \"$folder/hosts\" --extra-vars ",
+        " --tags 'a b' a.sh",
     ] {
         assert!(playbook.contains(line), "{playbook}");
     }

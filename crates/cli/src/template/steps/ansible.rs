@@ -20,6 +20,10 @@ const MOUNT_PATH: &str = "\"$ARM_IMAGE_MOUNT_PATH\"";
 /// itself is not to be taken for one that has the collection.
 const CONNECTION: &str = "community.general.chroot";
 
+/// The variables that Packer gives every playbook, from those that it gives every script.
+const EXTRA_VARS: &str =
+    "--extra-vars \"packer_build_name='$PACKER_BUILD_NAME' packer_builder_type='$PACKER_BUILDER_TYPE'\"";
+
 /// What playbooks call the image where nothing else is said, as with Packer.
 const ALIAS: &str = "default";
 
@@ -116,7 +120,7 @@ fn script(settings: &Settings, arguments: &[String]) -> String {
     ];
     lines.extend(inventory(settings));
     lines.extend(galaxy(settings));
-    let mut run = format!("{ansible} --inventory \"$folder/hosts\"");
+    let mut run = format!("{ansible} --inventory \"$folder/hosts\" {EXTRA_VARS}");
     for argument in arguments {
         run += &format!(" {}", word(argument));
     }
