@@ -8,6 +8,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 
 use devicemapper::errors::Error as CoreError;
 use devicemapper::{DM, DevId, Device, DmError, DmFlags, DmName, DmOptions, DmUuid};
@@ -56,7 +57,9 @@ impl Control {
 
     /// Creates an empty device marked as `owner`'s, and gives its name and number.
     pub(crate) fn create(&self, owner: &Owner) -> Result<(String, Device), Error> {
-        let mut number = 0;
+        // A name must not come again while somebody may still ask whether its device is gone, and so has it removed: no
+        // other control file that is open in this process has this descriptor.
+        let mut number = u64::from(self.0.file().as_raw_fd().unsigned_abs()) << 32;
         loop {
             let (name, uuid) = (owner.name(number), owner.uuid(number));
             let created = (|| {
@@ -64,8 +67,7 @@ impl Control {
             })();
             match created.map_err(cause) {
                 Ok(information) => return Ok((name, information.device())),
-                // The name is that of another device of this very process: the kernel is the judge of which names
-                // are taken, so that threads need not agree among themselves.
+                // The name is that of another device of this map.
                 Err(source) if source.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => number += 1,
                 Err(source) => return Err(Error::Create { name, source }),
             }
