@@ -190,6 +190,24 @@ fn privileged_map_names_the_partitions_while_a_command_runs() {
 }
 
 #[test]
+fn privileged_a_signal_asks_the_command_of_map_to_end() {
+    with_image("privileged_a_signal_asks_the_command_of_map_to_end", images::raspios_arm64_tiny, |image| {
+        let place = Place::new();
+        place.copy(image, "a.img");
+        let before = Kernel::look();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            let command = "trap 'sleep 0.3; echo ended >&2; exit 5' TERM; setsid sleep 700 & echo begun >&2; \
+                           while :; do sleep 0.1; done";
+            let mut running = place.start(["map", "a.img", "--mapper", "dm", "--", "sh", "-c", command]);
+            running.until("begun");
+            running.send(signal);
+            let _ = running.wait().expect(5).says("ended");
+            assert_eq!(Kernel::look(), before, "{signal}");
+        }
+    });
+}
+
+#[test]
 fn privileged_doctor_tells_root_with_dm_root_without_and_an_ordinary_user_apart() {
     let name = "privileged_doctor_tells_root_with_dm_root_without_and_an_ordinary_user_apart";
     in_guest(name, || {

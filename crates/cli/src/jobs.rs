@@ -118,13 +118,20 @@ pub fn map(path: &Path, command: &[OsString], mapper: Mapper, on: OnEvent<'_>) -
 /// Waits for a program; passes the wish to stop on to it, and waits for what it makes of that.
 fn wait(mut kept: Kept, on: OnEvent<'_>) -> io::Result<ExitStatus> {
     let mut asked = false;
-    while poll(&mut [PollFd::new(&kept, PollFlags::IN)], Some(&LOOK_UP))? == 0 {
+    loop {
+        match poll(&mut [PollFd::new(&kept, PollFlags::IN)], Some(&LOOK_UP)) {
+            // The signal may be the wish.
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            ended => {
+                ended?;
+                return kept.end();
+            }
+        }
         if on(Event::Waiting).is_break() && !asked {
             asked = true;
             kept.ask_to_end()?;
         }
     }
-    kept.end()
 }
 
 /// Holds the image, so that no two of us change it at once, nor one of us and a mount of somebody else.

@@ -1,8 +1,9 @@
-//! A process between this one and a program of the machine's, which ends all that the program has started.
+//! Processes between this one and a program of the machine's, which end all that the program has started.
 //!
 //! Programs of the image end with their namespace. Those of the machine share this process's namespaces: what they leave
 //! running would hold the mounted image, also after a SIGKILL of this process, and what leaves their process group would
-//! be found by nobody. The keeper inherits all of it, whoever its parent was, and outlives this process by a moment.
+//! be found by nobody. A keeper inherits all of it, whoever its parent was, and outlives this process by a moment. There are
+//! two, one above the other, as a program may kill or stop its parent.
 
 use std::{
     ffi::c_int,
@@ -15,36 +16,44 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
-    pipe::{PipeFlags, pipe_with},
-    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
+    net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
 /// Said to the keeper: the program is to end by itself.
 const ASK: u8 = b'T';
 
-/// A program, and the keeper that ends with all that the program has started.
+/// How long a keeper goes without looking whether orphans are to be collected, in milliseconds.
+const LOOK_UP: c_int = 1000;
+
+/// A program, and the keepers that end with all that the program has started.
 #[derive(Debug)]
 pub(crate) struct Kept {
     keeper: Child,
     process: OwnedFd,
-    /// What it is told by; that nobody holds it any more means that everything is to end. Gone once it has been.
+    /// What the keepers are told by; that nobody holds it any more means that everything is to end. Gone once it has been.
     lifeline: Option<OwnedFd>,
-    /// Whether it leads a process group.
-    own: bool,
 }
 
 impl Kept {
     /// Starts `command`; in a process group of its `own`, or in this process's, as a terminal's programs are.
-    #[expect(unsafe_code, reason = "the keeper is what runs between fork and exec")]
+    #[expect(unsafe_code, reason = "the keepers are what runs between fork and exec")]
     pub(crate) fn start(command: &mut Command, own: bool) -> io::Result<Kept> {
-        let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (theirs, ours) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let lifeline = theirs.as_raw_fd();
         // SAFETY: `split` only makes system calls. The descriptor is open until the program has been started.
-        unsafe { command.pre_exec(move || split(lifeline, own)) };
+        unsafe {
+            command.pre_exec(move || {
+                if own && libc::setpgid(0, 0) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                split(lifeline, Keeper::Outer)?;
+                split(lifeline, Keeper::Inner)
+            });
+        }
         let mut keeper = command.spawn()?;
         match pidfd_open(Pid::from_child(&keeper), PidfdFlags::empty()) {
-            Ok(process) => Ok(Kept { keeper, process, lifeline: Some(ours), own }),
+            Ok(process) => Ok(Kept { keeper, process, lifeline: Some(ours) }),
             Err(error) => {
                 drop(ours);
                 keeper.wait()?;
@@ -60,24 +69,19 @@ impl Kept {
 
     /// Asks the program to end, by SIGTERM.
     pub(crate) fn ask_to_end(&self) -> io::Result<()> {
-        match &self.lifeline {
-            Some(lifeline) => match rustix::io::write(lifeline, &[ASK]) {
-                // It has ended already.
-                Err(rustix::io::Errno::PIPE) => Ok(()),
-                written => written.map(drop).map_err(Into::into),
-            },
-            None => Ok(()),
+        let Some(lifeline) = &self.lifeline else { return Ok(()) };
+        match send(lifeline, &[ASK], SendFlags::NOSIGNAL) {
+            // It has ended already.
+            Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Ok(()),
+            sent => sent.map(drop).map_err(Into::into),
         }
     }
 
     /// Kills what still runs, waits until all of it is gone, and gives the program's status.
     pub(crate) fn end(&mut self) -> io::Result<ExitStatus> {
         self.lifeline = None;
-        rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&self.process, PollFlags::IN)], None))?;
-        // A program may have killed its keeper. Until that has been waited for, its number is nobody else's.
-        if self.own {
-            let _ = kill_process_group(Pid::from_child(&self.keeper), Signal::KILL);
-        }
+        // A program may have stopped it.
+        let _ = pidfd_send_signal(&self.process, Signal::CONT);
         self.keeper.wait()
     }
 }
@@ -96,21 +100,28 @@ impl Drop for Kept {
     }
 }
 
-/// Splits the calling process in two: the keeper, which never returns, and the process that will become the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// This process's child. It is there for what the other does not live to do.
+    Outer,
+    /// The program's parent, which passes on what this process asks for.
+    Inner,
+}
+
+/// Splits the calling process in two: a keeper, which never returns, and its child, which does.
 ///
 /// # Safety
 ///
 /// To be called between `fork` and `execve` only. It makes system calls and nothing else.
 #[expect(unsafe_code, reason = "system calls between fork and exec")]
-unsafe fn split(lifeline: RawFd, own: bool) -> io::Result<()> {
+unsafe fn split(lifeline: RawFd, kind: Keeper) -> io::Result<()> {
     // SAFETY: plain system calls.
     unsafe {
         // A keeper that held the caller's files open would deadlock it: ask now whether it can close them (Linux 5.9).
         check(libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0))?;
         check(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).into())?;
-        if own {
-            check(libc::setpgid(0, 0).into())?;
-        }
+        // Nobody could be waited for otherwise.
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let keeper = libc::getpid();
         // Not libc's fork: it takes locks that another thread of the parent may have held.
         match check(libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0))? {
@@ -123,7 +134,7 @@ unsafe fn split(lifeline: RawFd, own: bool) -> io::Result<()> {
                 Ok(())
             }
             #[expect(clippy::cast_possible_truncation, reason = "a process's number is an int")]
-            program => keep(lifeline, keeper, program as libc::pid_t),
+            child => keep(lifeline, kind, keeper, child as libc::pid_t),
         }
     }
 }
@@ -132,13 +143,13 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// The keeper's whole life: until `program` ends, or nobody holds the other end of `lifeline` any more.
+/// A keeper's whole life: until `child` ends, or nobody holds the other end of `lifeline` any more.
 ///
 /// # Safety
 ///
 /// Closes every other file of the process, which nothing else may be run in afterwards.
 #[expect(unsafe_code, reason = "system calls in a forked process")]
-unsafe fn keep(lifeline: RawFd, keeper: libc::pid_t, program: libc::pid_t) -> ! {
+unsafe fn keep(lifeline: RawFd, kind: Keeper, keeper: libc::pid_t, child: libc::pid_t) -> ! {
     // SAFETY: plain system calls on descriptors and on memory of this frame.
     unsafe {
         // So that `killall PROGRAM` leaves the keeper alive to do its work, and so do a terminal's keys.
@@ -152,44 +163,72 @@ unsafe fn keep(lifeline: RawFd, keeper: libc::pid_t, program: libc::pid_t) -> ! 
         }
         libc::syscall(libc::SYS_close_range, number + 1, u32::MAX, 0);
         #[expect(clippy::cast_possible_truncation, reason = "a file descriptor is an int")]
-        let process = libc::syscall(libc::SYS_pidfd_open, program, 0) as c_int;
+        let process = libc::syscall(libc::SYS_pidfd_open, child, 0) as c_int;
+        // What is said is for the inner one; that nobody is there any more, both hear.
+        let events = if kind == Keeper::Inner { libc::POLLIN } else { 0 };
         loop {
             let mut ends = [
-                libc::pollfd { fd: lifeline, events: libc::POLLIN, revents: 0 },
+                libc::pollfd { fd: lifeline, events, revents: 0 },
                 libc::pollfd { fd: process, events: libc::POLLIN, revents: 0 },
             ];
-            if libc::poll(ends.as_mut_ptr(), 2, -1) < 0 {
+            let ready = libc::poll(ends.as_mut_ptr(), 2, LOOK_UP);
+            if ready <= 0 {
+                collect_others(child);
                 continue;
             }
             let mut word = 0_u8;
-            if ends[1].revents != 0 || libc::read(lifeline, (&raw mut word).cast(), 1) != 1 {
+            if ends[1].revents != 0
+                || kind == Keeper::Outer
+                || libc::read(lifeline, (&raw mut word).cast(), 1) != 1
+            {
                 break;
             }
-            libc::kill(program, libc::SIGTERM);
+            libc::kill(child, libc::SIGTERM);
         }
-        // Unless it has ended by itself, it is killed with the others.
+        // Unless it has ended by itself.
+        let killed = libc::kill(child, libc::SIGKILL) == 0;
         let mut status: c_int = libc::SIGKILL;
+        libc::waitpid(child, &mut status, if killed { 0 } else { libc::WNOHANG });
         loop {
-            let killed = kill_children(keeper);
-            let mut ended: c_int = 0;
             // Children of what ends become the keeper's own, and are found the next time round.
-            let options = if killed { 0 } else { libc::WNOHANG };
-            let process = libc::waitpid(-1, &mut ended, options);
-            if process == program {
-                status = ended;
-            }
-            if process <= 0 && !killed {
+            let killed = kill_children(keeper);
+            let ended = libc::waitpid(-1, std::ptr::null_mut(), if killed { 0 } else { libc::WNOHANG });
+            if ended <= 0 && !killed {
                 break;
             }
         }
         if libc::WIFEXITED(status) {
             libc::_exit(libc::WEXITSTATUS(status));
         }
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        libc::setrlimit(libc::RLIMIT_CORE, &none);
+        // The program's core is enough.
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
         libc::signal(libc::WTERMSIG(status), libc::SIG_DFL);
         libc::kill(keeper, libc::WTERMSIG(status));
         libc::_exit(128 + libc::WTERMSIG(status))
+    }
+}
+
+/// Collects orphans that have ended, so that they do not pile up while `child` runs.
+///
+/// # Safety
+///
+/// None but that of system calls.
+#[expect(unsafe_code, reason = "system calls in a forked process")]
+unsafe fn collect_others(child: libc::pid_t) {
+    // SAFETY: the kernel fills in what is all numbers.
+    unsafe {
+        loop {
+            let mut ended: libc::siginfo_t = std::mem::zeroed();
+            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            if libc::waitid(libc::P_ALL, 0, &mut ended, options) != 0 {
+                return;
+            }
+            let process = ended.si_pid();
+            if process <= 0 || process == child {
+                return;
+            }
+            libc::waitpid(process, std::ptr::null_mut(), libc::WNOHANG);
+        }
     }
 }
 

@@ -17,7 +17,11 @@ pub(crate) struct Asked(Arc<AtomicUsize>);
 
 impl Asked {
     /// Takes the signals that ask a program to end: INT, TERM, QUIT and HUP.
+    #[expect(unsafe_code, reason = "the standard library leaves the signals' actions as they are")]
     pub(crate) fn listen() -> io::Result<Asked> {
+        // Whoever started us may ignore it, and then nobody could be waited for.
+        // SAFETY: the default action runs no code of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(AtomicBool::new(false));
         for signal in TERM_SIGNALS.iter().copied().chain([signal_hook::consts::SIGHUP]) {

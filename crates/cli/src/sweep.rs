@@ -79,7 +79,7 @@ struct StaleFolder {
 impl StaleFolder {
     fn remove(self) -> Result<(), Error> {
         let removed = match self.lock {
-            Some(_) => fs::remove_dir_all(&self.path),
+            Some(_) => remove_locked(&self.path),
             // It may be just being made.
             None => fs::remove_dir(&self.path),
         };
@@ -131,13 +131,27 @@ fn stale_folder(entry: &DirEntry) -> io::Result<Option<StaleFolder>> {
     Ok(ours.then(|| StaleFolder { path: entry.path(), lock: Some(lock) }))
 }
 
+/// Removes a folder, its lock last: what is killed meanwhile leaves it to be swept.
+fn remove_locked(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != LOCK {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_file(folder.join(LOCK))?;
+    fs::remove_dir(folder)
+}
+
 /// The file whose lock tells that a folder is in use. It is empty.
 const LOCK: &str = "lock";
 
 /// A folder of our own in `scratch`, removed with its value; a killed process's is swept later.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    folder: tempfile::TempDir,
+    path: PathBuf,
     _lock: File,
 }
 
@@ -166,11 +180,18 @@ impl Scratch {
         };
         lock.lock()?;
         let there = lock.metadata()?.nlink() > 0;
-        Ok(there.then_some(Scratch { folder, _lock: lock }))
+        Ok(there.then(|| Scratch { path: folder.keep(), _lock: lock }))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept later.
+        let _ = remove_locked(&self.path);
     }
 }
 

@@ -80,11 +80,14 @@ fn privileged_a_local_script_that_kills_the_program_or_its_keeper_leaves_nothing
                  build {{\n sources = [\"source.arm-image.o\"]\n provisioner \"shell-local\" {{\n inline = [{script:?}]\n }}\n}}\n"
             )
         };
-        // The program is the keeper's parent.
-        let grandparent = "kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat); sleep 600";
+        // There are two keepers between.
+        let parent = "parent() { cut -d ' ' -f 4 /proc/$1/stat; };";
+        let grandparent =
+            &format!("setsid sleep 700 & {parent} kill -9 $(parent $(parent $PPID)); sleep 600");
+        let keeper = "setsid sleep 700 & sleep 800 & sleep 0.3; kill -9 $PPID; sleep 600";
         for (what, script, killed) in [
-            ("kills the program", grandparent, true),
-            ("kills its keeper", "kill -9 $PPID; sleep 600", false),
+            ("kills the program", grandparent.as_str(), true),
+            ("kills its keeper", keeper, false),
             ("leaves its group", "setsid sleep 600 & exit 0", false),
         ] {
             judge.material("t.pkr.hcl", local(script));

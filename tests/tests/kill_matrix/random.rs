@@ -74,6 +74,7 @@ fn killed(mapper: &str, name: &str) {
         }
         print(&format!("{ROUNDS} rounds of SIGKILL within {} ms, {mapper}: {count:?}", length.as_millis()));
         assert!(count.done < ROUNDS / 2, "most of them have to be killed: {count:?}");
+        assert_eq!(count.mounts, 0, "no moment passes until mounts are gone");
     });
 }
 

@@ -69,6 +69,11 @@ const ROWS: &[(&str, Work, Moment)] = &[
         Template("provisioner \"shell\" {\n inline = [\"true\"]\n pause_before = \"10m\"\n}\n"),
         Says("provision: true"),
     ),
+    (
+        "provision: what a local script leaves among the temporary files",
+        Template("provisioner \"shell-local\" {\n inline = [\"true\"]\n}\n"),
+        Call("unlink", None, 1),
+    ),
     ("teardown: writing the first file system back", TRUE, Call("syncfs", None, 1)),
     ("teardown: writing the second back", TRUE, Call("syncfs", None, 2)),
     ("teardown: unmapping", TRUE, Call("ioctl", CONTROL, 15)),
@@ -93,13 +98,17 @@ fn end(judge: &Judge, arguments: Vec<String>, moment: &Moment, signal: Signal) -
             (name, None, count)
         }
     };
-    strace.args(["-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={name}"));
+    let log = tempfile::NamedTempFile::new().unwrap();
+    strace.arg("-qq").arg("-o").arg(log.path()).arg("-e").arg(format!("trace={name}"));
     if let Some(path) = path {
         // It compares with what the program says, which may be relative or not.
         strace.arg("-P").arg(path).arg("-P").arg(judge.place.path(path));
     }
     strace.arg("-e").arg(format!("inject={name}:signal={}:when={count}", signal.as_str()));
-    Ended(around(strace, &command).output().unwrap())
+    let ended = Ended(around(strace, &command).output().unwrap());
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    assert!(said.contains(signal.as_str()), "the moment did not come: {said}{ended:?}");
+    ended
 }
 
 /// `command`, run by `by`.

@@ -1,5 +1,7 @@
 use std::{fs, os::unix::process::ExitStatusExt, path::Path, process::Stdio};
 
+use rustix::event::{PollFd, PollFlags, poll};
+
 use super::*;
 
 fn shell(script: &str, folder: &Path) -> Kept {
@@ -61,17 +63,31 @@ fn all_of_it_ends_when_it_is_dropped() {
 }
 
 #[test]
-fn a_program_that_kills_its_keeper_ends_with_its_group() {
+fn a_program_that_kills_its_keeper_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut kept = shell("sleep 600 & echo $! >> pids; kill -9 $PPID; sleep 600", folder.path());
+    let mut kept = shell(&format!("{MANY}; kill -9 $PPID; sleep 600"), folder.path());
     assert_eq!(wait(&mut kept).signal(), Some(libc::SIGKILL));
-    // They have been killed, and are waited for by whoever adopts orphans here.
-    while alive(folder.path()).iter().any(|pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        !stat.is_empty() && !stat.contains(") Z ")
-    }) {
+    assert_eq!(alive(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_that_stops_its_keeper_can_be_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = shell(&format!("{MANY}; kill -STOP $PPID; : > begun; sleep 600"), folder.path());
+    while !folder.path().join("begun").exists() {
         std::thread::yield_now();
     }
+    drop(kept);
+    assert_eq!(alive(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn orphans_do_not_pile_up() {
+    let folder = tempfile::tempdir().unwrap();
+    // Their parent is gone at once. They have been collected when none of the keeper's children is a zombie.
+    let script = "for each in 1 2 3 4 5 6 7 8 9; do (true &); done
+        while grep -lq \") Z $PPID \" /proc/[0-9]*/stat 2> /dev/null; do sleep 0.1; done";
+    assert_eq!(wait(&mut shell(script, folder.path())).code(), Some(0));
 }
 
 #[test]
