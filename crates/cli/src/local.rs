@@ -22,6 +22,8 @@ use crate::{event::LONGEST_LINE, keeper::Kept, plan::Local, sweep::Scratch};
 
 /// By what scripts find the image.
 const MOUNT_PATH: &str = "ARM_IMAGE_MOUNT_PATH";
+/// Stands for what it says in inline scripts, whoever runs them.
+pub(crate) const MOUNTED: &str = "${ARM_IMAGE_MOUNT_PATH}";
 /// What it says where they cannot: whatever is done there fails, and nothing of this machine is taken for the image's.
 const OUT_OF_REACH: &str = "/dev/null/the-image-is-in-a-guest-kernel";
 /// How long a silent script goes without a look up.
@@ -63,7 +65,7 @@ impl Running {
             let program = name.clone();
             move |source| Error::Start { program, step, source }
         };
-        let (_folder, argv) = self.words(script).map_err(failed("prepare the script"))?;
+        let (_folder, argv) = self.words(script, mount).map_err(failed("prepare the script"))?;
         let [program, arguments @ ..] = argv.as_slice() else { return Ok(()) };
         let mut command = Command::new(program);
         let env = self.local.env.iter().map(|(name, value)| (name, with_path(value, mount)));
@@ -89,14 +91,16 @@ impl Running {
         }
     }
 
-    /// How `script` is run, and the folder that has to last for as long.
-    fn words(&self, script: &Script) -> io::Result<(Option<Scratch>, Vec<PathBuf>)> {
+    /// How `script` is run, and the folder that has to last for as long. The words for where the image is are filled in, as
+    /// not every program that is given a script knows variables, nor does a shell everywhere.
+    fn words(&self, script: &Script, mount: &Path) -> io::Result<(Option<Scratch>, Vec<PathBuf>)> {
         let (folder, path, interpreter): (_, _, &[&str]) = match script {
             Script::Inline(text) => {
                 let folder = Scratch::make(&self.scratch).map_err(io::Error::other)?;
                 let path = folder.path().join("script");
                 let mut options = OpenOptions::new();
                 let mut file = options.write(true).create_new(true).mode(0o700).open(&path)?;
+                let text = text.replace(MOUNTED, &mount.display().to_string());
                 file.write_all(text.as_bytes())?;
                 (Some(folder), path, &["/bin/sh", "-e"])
             }

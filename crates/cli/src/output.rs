@@ -134,7 +134,7 @@ impl Drop for Partial {
 }
 
 /// An output that is the source, a folder or a device is a mistake to be told before anything is done.
-fn refuse(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
+pub(crate) fn refuse(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
     let Ok(found) = fs::metadata(output) else { return Ok(()) };
     if !found.is_file() {
         return Err(Error::Plan {

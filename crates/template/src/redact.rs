@@ -7,6 +7,33 @@ pub(crate) fn redact(text: &str, secrets: &[String]) -> String {
     joined(pieces(text, secrets))
 }
 
+/// How else a secret is written: in a shell's quotes, in JSON, and in a URL. By these it is known again in commands, in what
+/// programs print, and in addresses.
+pub(crate) fn spellings(secret: &str) -> Vec<String> {
+    let percent = |plain: &str| {
+        let bytes = secret.bytes().map(|byte| match byte {
+            _ if byte.is_ascii_alphanumeric() || plain.as_bytes().contains(&byte) => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        });
+        bytes.collect::<String>()
+    };
+    let json = serde_json::to_string(secret).unwrap_or_default();
+    let inside = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
+    let mut all = vec![
+        secret.replace('\'', r"'\''"),
+        secret.replace('\'', "'\"'\"'"),
+        inside.to_owned(),
+        // What the URL standard leaves as it is in a path, in a query, and in neither.
+        percent("-._~!$&'()*+,;=:@/"),
+        percent("-._~!$&()*+,;=:@/?"),
+        percent("-._~"),
+    ];
+    all.retain(|text| text != secret && !text.is_empty());
+    all
+}
+
 /// The same for a part of a longer text, which begins or ends where that was cut: what may be a part of a secret there
 /// is replaced as well.
 pub(crate) fn redact_part(text: &str, secrets: &[String], cut_before: bool, cut_after: bool) -> String {
@@ -83,6 +110,22 @@ mod tests {
         assert_eq!(redact("pi:hunter22 hunter2.", &secrets), "pi:(sensitive) (sensitive).");
         assert_eq!(redact("see", &secrets), "s(sensitive)(sensitive)");
         assert_eq!(redact("", &secrets), "");
+    }
+
+    #[test]
+    fn a_secret_is_known_however_it_is_written() {
+        let secret = "it's a \"gr\u{fc}n\" \\x";
+        let all = spellings(secret);
+        for written in [
+            r#"it'\''s a "gr\u{fc}n" \x"#.replace("\\u{fc}", "\u{fc}").as_str(),
+            "it's%20a%20%22gr%C3%BCn%22%20%5Cx",
+            "it%27s%20a%20%22gr%C3%BCn%22%20%5Cx",
+            "it's a \\\"gr\u{fc}n\\\" \\\\x",
+            "it'\"'\"'s a \"gr\u{fc}n\" \\x",
+        ] {
+            assert!(all.iter().any(|one| one == written), "{written} is not in {all:#?}");
+        }
+        assert_eq!(spellings("hunter2"), Vec::<String>::new());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
-use crate::redact::redact;
+use crate::redact::{redact, spellings};
 use crate::value::HIDDEN;
 use crate::{Inputs, Position, Problem, Severity, Text, Value};
 
@@ -239,6 +239,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether there is anything to be kept out of messages.
+    pub(crate) fn has_secrets(&self) -> bool {
+        !self.secrets.borrow().is_empty()
+    }
+
     /// Keeps a part of a text out of messages.
     pub(crate) fn keep_secret_part(&self, text: &Text, range: Range<usize>) {
         self.hidden.borrow_mut().push((text.name.clone(), range));
@@ -254,6 +259,8 @@ impl<'a> Session<'a> {
             return (vec![problem], Vec::new());
         }
         let mut secrets = self.secrets.into_inner();
+        let spelled: Vec<String> = secrets.iter().flat_map(|secret| spellings(secret)).collect();
+        secrets.extend(spelled);
         secrets.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
         secrets.dedup();
         let mut problems = self.problems.into_inner();

@@ -55,7 +55,12 @@ fn mistakes_in_steps_are_told_with_their_line() {
         refused(&place, &built("", &format!("  post-processor \"{kind}\" {{\n{keys}\n  }}")), 9, message);
     };
     after("compress", "output = \"a.bgzf\"", "format bgzf");
-    after("checksum", "output = \"sum\"\nchecksum_types = [\"md5\", \"sha1\"]", "cannot go to one file");
+    after("checksum", "output = \"./output-pi/image\"", "is the same output as at wrong.pkr.hcl:1:1");
+    after("compress", "output = \"sub/../a.img\"", "would overwrite what is read");
+    after("manifest", "output = \"wrong.pkr.hcl\"", "would overwrite what is read");
+    step("shell", "script = \".\"", "`.` is a folder, and no script");
+    step("shell", "inline = []", "`inline` has no commands");
+    step("file", "destination = \"/etc/\"\ncontent = \"x\"", "the name of a file to go to");
     after("manifest", "custom_data = { id = build.ID }", "`build.ID` is not known here");
     after("manifest", "output = \"{{.Nothing}}\"", "means nothing here");
 }

@@ -47,6 +47,27 @@ fn what_is_sensitive_is_never_shown() {
 }
 
 #[test]
+fn what_is_sensitive_is_never_shown_in_quotes_or_addresses_either() {
+    let place = Place::new();
+    place.write("a.sh", "");
+    let template = "variable \"pw\" {\n  sensitive = true\n  default = \"it's hunter2\"\n}\n".to_owned()
+        + &built(
+            "",
+            "provisioner \"ansible\" {\n playbook_file = \"a.sh\"\n extra_arguments = [\"-e\", \"p=${var.pw}\"]\n}",
+        )
+        .replace("\"a.img\"", "\"https://example.org/a.img?t=${var.pw}\"");
+    place.write("t.pkr.hcl", template);
+    for how in [
+        ["validate", "t.pkr.hcl"].as_slice(),
+        &["validate", "t.pkr.hcl", "--json"],
+        &["validate", "t.pkr.hcl", "--list"],
+    ] {
+        let shown = place.run(how).expect(0).stdout();
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
 fn what_a_template_in_json_calls_sensitive_is_never_shown() {
     let place = Place::new();
     let template = r#"{

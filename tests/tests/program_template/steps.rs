@@ -99,7 +99,7 @@ fn archives_are_named_and_packed_as_packer_has_them() {
     };
     assert_eq!(packed(""), "compress as tar.gz to packer_{{.BuildName}}_{{.BuilderType}}");
     assert_eq!(packed("output = \"a.tar.xz\""), "compress as tar.xz to a.tar.xz");
-    assert_eq!(packed("output = \"a.img\""), "compress as tar.gz to a.img");
+    assert_eq!(packed("output = \"b.img\""), "compress as tar.gz to b.img");
     assert_eq!(packed("output = \"a\"\nformat = \"zip\""), "compress as zip to a");
     assert_eq!(packed("output = \"a.xz\"\ncompression_level = 12"), "compress as xz to a.xz");
 }

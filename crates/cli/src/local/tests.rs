@@ -87,6 +87,17 @@ fn a_program_that_is_given_the_script_runs_it_and_variables_may_lead_to_the_imag
 }
 
 #[test]
+fn inline_scripts_know_where_the_image_is_whatever_runs_them() {
+    for script in
+        ["echo '${ARM_IMAGE_MOUNT_PATH}/etc'", "#!/usr/bin/tail -n1\n${ARM_IMAGE_MOUNT_PATH}/etc\n"]
+    {
+        let (outcome, said) = ran(inline(script), Some(Path::new("/somewhere")));
+        outcome.unwrap();
+        assert_eq!(said, "/somewhere/etc\n", "{script}");
+    }
+}
+
+#[test]
 fn an_image_out_of_reach_is_not_mistaken_for_this_machine() {
     let (outcome, said) =
         ran(inline("test -n \"$ARM_IMAGE_MOUNT_PATH\"; mkdir -p \"$ARM_IMAGE_MOUNT_PATH/etc\""), None);

@@ -116,7 +116,7 @@ impl Work {
 
 /// Runs scripts on this machine while the image is mounted, one after the other, up to the first that fails.
 ///
-/// They find the image by the variable `ARM_IMAGE_MOUNT_PATH`, and can enter it by `chroot`, as ansible does by
+/// They find the image by the variable `ARM_IMAGE_MOUNT_PATH`, which inline ones have as `${ARM_IMAGE_MOUNT_PATH}` whatever runs them, and can enter it by `chroot`, as ansible does by
 /// `--connection chroot --inventory "$ARM_IMAGE_MOUNT_PATH,"`. In a guest kernel the image is out of their reach, and
 /// the variable names a path below `/dev/null`, where nothing can be.
 ///

@@ -132,22 +132,25 @@ impl TemplateBuild {
         scratch: &Path,
         on: OnEvent<'_>,
     ) -> Result<Option<PathBuf>, Error> {
+        // Links may lead where names do not.
+        let mut read = self.plan.inputs();
+        read.push(input);
         match work {
             After::Checksum { digests, output } => {
                 for (digest, sum) in checksum::of_file(digests, input, on)? {
                     let path = PathBuf::from(self.named(output, digest.name()));
-                    checksum::write(&path, &sum, input, self.plan.origin.owner, on)?;
+                    checksum::add(&path, &sum, input, &read, self.plan.origin.owner)?;
                 }
                 Ok(None)
             }
             After::Compress { compression, level, output } => {
                 let path = PathBuf::from(self.named(output, ""));
-                compress::pack(*compression, *level, input, &path, self.plan.origin.owner, on)?;
+                compress::pack(*compression, *level, input, &path, &read, self.plan.origin.owner, on)?;
                 Ok(Some(path))
             }
             After::Manifest { output, strip_path, strip_time, custom_data } => {
                 let entry = manifest::entry(self, input, *strip_path, *strip_time, custom_data)?;
-                manifest::add(Path::new(&self.named(output, "")), entry, self.plan.origin.owner)?;
+                manifest::add(Path::new(&self.named(output, "")), entry, &read, self.plan.origin.owner)?;
                 Ok(None)
             }
             After::Local(local) => {

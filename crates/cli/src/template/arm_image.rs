@@ -20,10 +20,12 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, source: &Source, plan: &mut Pla
     let settings = &source.settings;
     lowering.all_without_effect(settings, NO_EFFECT);
     sources(lowering, settings, plan);
-    if let Some(folder) = settings.text("output_directory") {
+    // A variable that was not set, to Packer.
+    let said = |key: &str| settings.text(key).filter(|text| !text.is_empty());
+    if let Some(folder) = said("output_directory") {
         plan.output = std::path::Path::new(folder).join("image");
     }
-    if let Some(path) = settings.text("output_filename") {
+    if let Some(path) = said("output_filename") {
         plan.output = path.into();
     }
     let size = |key: &str| settings.whole(key).filter(|&bytes| bytes > 0);
@@ -55,6 +57,13 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, source: &Source, plan: &mut Pla
         .filter(|(_, target)| !target.is_empty())
         .map(Into::into)
         .collect();
+    if let Some(setting) = settings.get("image_mounts")
+        && plan.enter.mounts.is_empty()
+    {
+        let hint =
+            "name the partition of the system, as in [\"\", \"/\"]; without the key, the image's fstab tells";
+        lowering.error(&setting.at, "with all of `image_mounts` empty, nothing is mounted", hint);
+    }
     plan.enter.resolv_conf = match settings.text("resolv-conf") {
         Some("copy-host") => ResolvConf::CopyHost,
         Some("bind-host") => ResolvConf::BindHost,

@@ -1,10 +1,10 @@
 //! From a template's builds to plans, and everything that can be said on the way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arm_image_template::{Build, Position, Setting, Severity, Source, Template, Text, deferred};
 
-use super::{Problem, TemplateBuild, after, arm, arm_image, steps};
+use super::{Problem, TemplateBuild, after, arm, arm_image, steps, written::Written};
 use crate::{Error, Isolation, Plan};
 
 /// Why a key of the connection or of temporary files does nothing.
@@ -20,12 +20,13 @@ pub(super) struct Lowering<'a> {
     found: Vec<Problem>,
     /// Where programs of this machine are to see the image.
     seen: Option<Position>,
+    pub(super) written: Written,
 }
 
 impl<'a> Lowering<'a> {
     pub(super) fn new(template: &'a Template, texts: &'a [Text], base: &'a Plan) -> Self {
         let found = template.warnings.iter().map(Problem::from).collect();
-        Lowering { template, texts, base, found, seen: None }
+        Lowering { template, texts, base, found, seen: None, written: Written::default() }
     }
 
     /// All of `builds`; what is wrong with them is kept for [`finish`](Lowering::finish).
@@ -33,17 +34,14 @@ impl<'a> Lowering<'a> {
         let mut lowered: Vec<TemplateBuild> = Vec::new();
         for build in builds {
             let plan = self.plan(build);
-            if let Some(other) = lowered.iter().find(|other| other.plan.output == plan.output) {
-                let message = format!(
-                    "`{}` and `{}` have the same output, {}",
-                    other.name,
-                    build.name,
-                    plan.output.display()
-                );
-                let hint =
-                    "give each an output of its own, as by `output_filename = \"images/${source.name}.img\"`";
-                self.error(&build.source.at, message, hint);
+            let keys = ["output_filename", "output_directory", "image_path"];
+            let setting = keys.iter().find_map(|key| build.source.settings.get(key));
+            let at = setting.map_or(&build.source.at, |setting| &setting.at);
+            if plan.output.file_name().is_none() || plan.output.to_string_lossy().ends_with('/') {
+                let message = format!("`{}` is no name of a file", plan.output.display());
+                self.error(at, message, "as in \"images/kitchen.img\"");
             }
+            self.written.add(&plan.output, at, false);
             lowered.push(TemplateBuild {
                 name: build.name.clone(),
                 source: build.source.name.clone(),
@@ -52,6 +50,11 @@ impl<'a> Lowering<'a> {
                 after: after::lower(self, build),
                 plan,
             });
+        }
+        let read = lowered.iter().flat_map(|build| build.plan.inputs());
+        let texts = self.texts.iter().map(|text| Path::new(&*text.name));
+        for (at, message, hint) in self.written.mistakes(read.chain(texts)) {
+            self.error(&at, message, hint);
         }
         lowered
     }

@@ -15,6 +15,7 @@ mod mounts;
 mod problem;
 mod quote;
 mod steps;
+mod written;
 
 use std::{
     collections::BTreeMap,

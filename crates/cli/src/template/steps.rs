@@ -106,7 +106,10 @@ fn shell(
 /// What `inline`, `script` and `scripts` name.
 fn scripts(lowering: &mut Lowering<'_>, settings: &Settings) -> Vec<Script> {
     let mut scripts = Vec::new();
-    if settings.has("inline") {
+    if let Some(setting) = settings.get("inline") {
+        if settings.texts("inline").is_empty() {
+            lowering.error(&setting.at, "`inline` has no commands", "leave the provisioner out");
+        }
         let lines = settings.texts("inline").join("\n");
         scripts.push(Script::Inline(match settings.text("inline_shebang") {
             // What runs it anyway.
@@ -118,6 +121,10 @@ fn scripts(lowering: &mut Lowering<'_>, settings: &Settings) -> Vec<Script> {
         let Some(setting) = settings.get(key) else { continue };
         for path in settings.text(key).into_iter().chain(settings.texts(key)) {
             must_be_there(lowering, setting, path);
+            if Path::new(path).is_dir() {
+                let hint = "give the script's own path; `scripts` takes several";
+                lowering.error(&setting.at, format!("`{path}` is a folder, and no script"), hint);
+            }
             scripts.push(Script::File(path.into()));
         }
     }
@@ -196,6 +203,10 @@ fn files(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> Vec<Work> {
     let owner = settings.text("owner").map(Owner::from);
     let upload = |from| Work::Upload(Upload { from, to: inside(destination), mode, owner: owner.clone() });
     if let Some(content) = settings.text("content") {
+        if let Some(setting) = settings.get("destination").filter(|_| destination.ends_with('/')) {
+            let hint = "end it with the name of the file";
+            lowering.error(&setting.at, "`content` needs the name of a file to go to", hint);
+        }
         return vec![upload(Source::Content(content.into()))];
     }
     let sources: Vec<&str> = sources.collect();

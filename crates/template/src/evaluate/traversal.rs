@@ -129,6 +129,11 @@ impl Evaluator<'_> {
             "local" => Fault::new(format!("the local `{name}` is not declared")),
             _ => Fault::new(format!("`{what}` has no `{name}`")),
         };
+        // The names in a value of the template's may be as secret as what they name.
+        let own = !["var", "local", "build", "source", "path"].contains(&what);
+        if own && self.session.has_secrets() {
+            return Err(fault);
+        }
         Err(fault.hint(suggest::hint(name, names)))
     }
 

@@ -1,17 +1,11 @@
 //! Digests of a file.
 
-use std::{
-    fmt,
-    fmt::Write as _,
-    fs::File,
-    io::{Read, Write},
-    path::Path,
-};
+use std::{fmt, fmt::Write as _, fs::File, io::Read, path::Path};
 
 use sha2::digest::DynDigest;
 
-use super::tick;
-use crate::{Error, OnEvent, output::Partial};
+use super::{manifest::change, tick};
+use crate::{Error, OnEvent};
 
 /// A kind of digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,20 +85,21 @@ pub(super) fn of_file(
     Ok(states.into_iter().map(|(digest, state)| (digest, digits(state.finalize()))).collect())
 }
 
-/// Writes a list as `sha256sum` does, with one line in it.
-pub(super) fn write(
+/// Adds a line to a list as `sha256sum` writes it, in the place of one that says the same of an earlier file.
+pub(super) fn add(
     path: &Path,
     sum: &str,
     input: &Path,
+    read: &[&Path],
     owner: Option<(u32, u32)>,
-    on: OnEvent<'_>,
 ) -> Result<(), Error> {
     let name = input.file_name().unwrap_or_default().to_string_lossy();
-    let partial = Partial::create(path, &[])?;
-    writeln!(partial.file(), "{sum}  {name}").map_err(|cause| Error::File {
-        operation: "write",
-        path: path.into(),
-        cause,
-    })?;
-    partial.finish(owner, on)
+    change(path, read, owner, |text| {
+        let of_another = |line: &&str| {
+            line.split_once("  ").is_none_or(|(known, file)| file != name || known.len() != sum.len())
+        };
+        let mut lines: Vec<_> = text.lines().filter(of_another).map(str::to_owned).collect();
+        lines.push(format!("{sum}  {name}"));
+        Ok((lines.join("\n") + "\n").into_bytes())
+    })
 }

@@ -77,13 +77,14 @@ pub(super) fn pack(
     level: Option<u32>,
     input: &Path,
     output: &Path,
+    read: &[&Path],
     owner: Option<(u32, u32)>,
     on: OnEvent<'_>,
 ) -> Result<(), Error> {
     let failed = |cause| Error::File { operation: "read", path: input.into(), cause };
     let file = File::open(input).map_err(failed)?;
     let total = file.metadata().map_err(failed)?.len();
-    let partial = Partial::create(output, &[input])?;
+    let partial = Partial::create(output, read)?;
     let mut cancelled = false;
     let mut source = Counted { file, done: 0, total, on: &mut *on, cancelled: &mut cancelled };
     let name = input.file_name().unwrap_or_default().to_string_lossy();
@@ -228,7 +229,7 @@ mod tests {
         for (ending, compression) in Compression::ENDINGS {
             let output = folder.path().join(format!("a.{ending}"));
             let mut on = |_: crate::Event<'_>| std::ops::ControlFlow::Continue(());
-            pack(compression, Some(1), &input, &output, None, &mut on).expect(ending);
+            pack(compression, Some(1), &input, &output, &[&input], None, &mut on).expect(ending);
             let packed = File::open(&output).expect("it is there");
             let mut bytes = Vec::new();
             let inner = compression.of_tar().unwrap_or(compression);

@@ -31,6 +31,18 @@ fn work(lowering: &mut Lowering<'_>, build: &Build, given: &Given) -> Option<Aft
             steps::check_braces(lowering, setting, text, known);
         }
     };
+    let filled = |output: &str, digest: &str| {
+        fields::fill(output, |field| match field {
+            ".BuildName" => Some(build.source.name.as_str()),
+            ".BuilderType" => Some(build.source.kind.as_str()),
+            ".ChecksumType" => Some(digest),
+            _ => None,
+        })
+    };
+    let at = settings.get("output").map_or(&given.at, |setting| &setting.at);
+    let writes = |lowering: &mut Lowering<'_>, name: &str, shared| {
+        lowering.written.add(name.as_ref(), at, shared);
+    };
     match given.kind.as_str() {
         "checksum" => {
             checked(lowering, &[".BuildName", ".BuilderType", ".ChecksumType"]);
@@ -41,25 +53,16 @@ fn work(lowering: &mut Lowering<'_>, build: &Build, given: &Given) -> Option<Aft
                 digests.push(Digest::Md5);
             }
             let output = output("packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum");
-            if digests.len() > 1 && !output.contains("ChecksumType") {
-                let message = "several kinds of digests cannot go to one file";
-                let hint = "put `{{.ChecksumType}}` into its name";
-                lowering.error(
-                    settings.get("output").map_or(&given.at, |setting| &setting.at),
-                    message,
-                    hint,
-                );
+            for digest in &digests {
+                writes(lowering, &filled(&output, digest.name()), true);
             }
             Some(After::Checksum { digests, output })
         }
         "compress" => {
             checked(lowering, &[".BuildName", ".BuilderType"]);
             let output = output("packer_{{.BuildName}}_{{.BuilderType}}");
-            let name = fields::fill(&output, |field| match field {
-                ".BuildName" => Some(build.source.name.as_str()),
-                ".BuilderType" => Some(build.source.kind.as_str()),
-                _ => None,
-            });
+            let name = filled(&output, "");
+            writes(lowering, &name, false);
             let told = match settings.text("format") {
                 Some(format) if !format.is_empty() => format!(".{}", format.trim_start_matches('.')),
                 _ => name,
@@ -83,8 +86,10 @@ fn work(lowering: &mut Lowering<'_>, build: &Build, given: &Given) -> Option<Aft
             }
             let map = settings.get("custom_data").and_then(|setting| setting.value.as_map());
             let custom = map.into_iter().flatten();
+            let output = output("packer-manifest.json");
+            writes(lowering, &filled(&output, ""), true);
             Some(After::Manifest {
-                output: output("packer-manifest.json"),
+                output,
                 strip_path: settings.flag("strip_path") == Some(true),
                 strip_time: settings.flag("strip_time") == Some(true),
                 custom_data: custom

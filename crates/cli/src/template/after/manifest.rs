@@ -10,7 +10,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, template::TemplateBuild};
+use crate::{Error, output::refuse, template::TemplateBuild};
 
 /// What is said of one build.
 pub(super) fn entry(
@@ -42,7 +42,29 @@ pub(super) fn entry(
 }
 
 /// Puts `entry` at the end of the list at `path`, which other builds add to as well.
-pub(super) fn add(path: &Path, entry: Value, owner: Option<(u32, u32)>) -> Result<(), Error> {
+pub(super) fn add(path: &Path, entry: Value, read: &[&Path], owner: Option<(u32, u32)>) -> Result<(), Error> {
+    change(path, read, owner, |text| {
+        let mut all = match text.trim() {
+            "" => json!({"builds": []}),
+            text => serde_json::from_str(text)?,
+        };
+        let run = entry["packer_run_uuid"].clone();
+        let builds = all.get_mut("builds").and_then(Value::as_array_mut);
+        let no_list = || io::Error::new(io::ErrorKind::InvalidData, "it has no list called `builds`");
+        builds.ok_or_else(no_list)?.push(entry);
+        all["last_run_uuid"] = run;
+        Ok(serde_json::to_vec_pretty(&all)?)
+    })
+}
+
+/// Makes what `change` makes of the text at `path`, which other builds change as well. It is none of what is `read`.
+pub(super) fn change(
+    path: &Path,
+    read: &[&Path],
+    owner: Option<(u32, u32)>,
+    change: impl FnOnce(&str) -> io::Result<Vec<u8>>,
+) -> Result<(), Error> {
+    refuse(path, read)?;
     let failed = |cause| Error::File { operation: "add to", path: path.into(), cause };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(failed)?;
@@ -53,17 +75,7 @@ pub(super) fn add(path: &Path, entry: Value, owner: Option<(u32, u32)>) -> Resul
     flock(&file, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(failed)?;
-    let mut all = match text.trim() {
-        "" => json!({"builds": []}),
-        text => serde_json::from_str(text).map_err(|error| failed(error.into()))?,
-    };
-    let run = entry["packer_run_uuid"].clone();
-    let builds = all.get_mut("builds").and_then(Value::as_array_mut);
-    builds
-        .ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidData, "it has no list called `builds`")))?
-        .push(entry);
-    all["last_run_uuid"] = run;
-    let text = serde_json::to_vec_pretty(&all).map_err(|error| failed(error.into()))?;
+    let text = change(&text).map_err(failed)?;
     file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(&text)).map_err(failed)?;
     if let Some((user, group)) = owner.filter(|_| is_new) {
         std::os::unix::fs::fchown(&file, Some(user), Some(group)).map_err(failed)?;

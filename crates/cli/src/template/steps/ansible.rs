@@ -106,8 +106,8 @@ fn script(settings: &Settings, arguments: &[String]) -> String {
     let command = settings.text("command").unwrap_or("ansible-playbook");
     let ansible = quoted(command);
     let mut lines = vec![
-        // What the step is called.
-        format!("# {ansible} {playbook}").replace('\n', " "),
+        // What the step is called, and no more.
+        format!(": {ansible} {playbook}").replace('\n', " "),
         // The script lies in a folder that is its own, and goes with it.
         "folder=${0%/*}".to_owned(),
         format!("command -v {ansible} >/dev/null || {{"),

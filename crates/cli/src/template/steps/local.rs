@@ -6,10 +6,7 @@ use arm_image_chroot::Script;
 use arm_image_template::{Position, Settings, deferred};
 
 use super::{check_braces, each_text, scripts, valid_exit_codes, variables};
-use crate::{Local, template::lowering::Lowering};
-
-/// What a shell gives for `build.MountPath`.
-const MOUNT_PATH: &str = "${ARM_IMAGE_MOUNT_PATH}";
+use crate::{Local, local::MOUNTED, template::lowering::Lowering};
 
 const NO_EFFECT: &[(&str, &str)] = &[
     ("tempfile_extension", "no program looks at it"),
@@ -50,7 +47,7 @@ pub(in crate::template) fn local(
     }
     for script in &mut scripts {
         if let Script::Inline(text) = script {
-            *text = deferred::replace(text, |_| MOUNT_PATH.to_owned());
+            *text = deferred::replace(text, |_| MOUNTED.to_owned());
         }
     }
     if settings.has("only_on") && !settings.texts("only_on").contains(&"linux") {
