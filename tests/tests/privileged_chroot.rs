@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a child tells its parent where it is")]
 #![expect(clippy::print_stderr, reason = "what the image says belongs to the test's output")]
 
+#[path = "privileged_chroot/binds.rs"]
+mod binds;
 #[path = "privileged_chroot/fsync.rs"]
 mod fsync;
 #[path = "privileged_chroot/image.rs"]

@@ -1,7 +1,7 @@
 //! Files and directories of the host, shown in the image.
 
 use crate::cover::Change;
-use crate::device::{attach, bound, restrict};
+use crate::device::{attach, bound, mount_id, restrict};
 use crate::{Error, files};
 use rustix::fs::{FileType, OFlags};
 use rustix::mount::MountFlags;
@@ -44,6 +44,7 @@ impl Bind {
             }
             let place = files::open(change.root, &target, OFlags::PATH | OFlags::NOFOLLOW)?;
             attach(mount, place.as_fd())?;
+            change.hosts.push(mount_id(mount)?);
             let read_only = if self.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
             restrict(mount, MountFlags::NOSUID | MountFlags::NODEV | read_only)
         };

@@ -1,7 +1,7 @@
 //! Files of the image that something private lies on top of while it is mounted, and how the image gets its own back.
 
-use crate::device::{attach, bound};
-use crate::parked::{PRELOAD, Place, heal};
+use crate::device::{attach, bound, mount_id};
+use crate::parked::{PRELOAD, Place, heal, waiting};
 use crate::{Error, Node, files};
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -53,14 +53,20 @@ pub(crate) struct Change<'t> {
     pub(crate) root: BorrowedFd<'t>,
     /// The private tmpfs on its `/run`.
     pub(crate) run: BorrowedFd<'t>,
+    /// The numbers of the mounts in it that show what is the host's.
+    pub(crate) hosts: Vec<u64>,
     pub(crate) undo: &'t mut Vec<Undo>,
 }
 
 impl Change<'_> {
     /// Lays `content` on top of the file `target`, links at whose end were followed.
     ///
-    /// Where the image has no such file, an empty one stands in.
+    /// Where the image has no such file, an empty one stands in; where a folder of the host has none, there is nothing to
+    /// lie on, and nothing is done.
     pub(crate) fn cover(&mut self, target: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        if self.is_hosts(target)? && !self.exists(target)? {
+            return Ok(());
+        }
         self.stand_in(target)?;
         // A private copy and not a file of the host's: a program in the image may write to it.
         files::create(self.run, Path::new(CONTENT), Node::File(&mut &content[..]), mode)?;
@@ -100,6 +106,18 @@ impl Change<'_> {
             self.undo.extend(missing.into_iter().rev());
         }
         made
+    }
+
+    /// Whether the folder that `path` is in, or would be made in, is the host's: its files are not to be moved, and none is
+    /// to be made there.
+    pub(crate) fn is_hosts(&self, path: &Path) -> io::Result<bool> {
+        for folder in path.ancestors().skip(1) {
+            match files::open(self.root, folder, OFlags::PATH) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                place => return Ok(self.hosts.contains(&mount_id(place?.as_fd())?)),
+            }
+        }
+        Ok(false)
     }
 
     /// Whether there is something at `path`, be it a link into nothing.
@@ -153,7 +171,7 @@ impl Change<'_> {
     fn allow(&self, path: &Path) -> io::Result<()> {
         let parked = path.with_file_name(PARKED);
         // The image's own, or what stood in for nothing.
-        if self.exists(&parked)? {
+        if waiting(self.root, &parked)?.is_some() {
             files::rename(self.root, &parked, path)
         } else if is_forbidden(self.root, path)? {
             files::remove(self.root, path)
@@ -164,7 +182,8 @@ impl Change<'_> {
 
     /// Keeps packages that are installed or removed from starting and stopping services.
     ///
-    /// This is a file and no cover: scripts that do the same themselves write one and remove it.
+    /// This is a file and no cover: scripts that do the same themselves write one and remove it. In a folder of the host it
+    /// is a cover, and where that has no such file, there is none.
     pub(crate) fn forbid_services(&mut self) -> Result<(), Error> {
         // Followed, as the folder is a link in many images, and so may the program be.
         if files::open(self.root, Path::new(ASKER), OFlags::PATH).is_err() {
@@ -178,10 +197,19 @@ impl Change<'_> {
     }
 
     fn forbid(&mut self, path: PathBuf) -> io::Result<()> {
+        if self.is_hosts(&path)? {
+            return self.cover(&path, FORBIDDEN, 0o755);
+        }
         let parked = path.with_file_name(PARKED);
         let own = self.exists(&path)?;
         if own {
-            files::rename(self.root, &path, &parked)?;
+            match files::rename_to_new(self.root, &path, &parked) {
+                // Something that is not ours has the name.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return self.cover(&path, FORBIDDEN, 0o755);
+                }
+                parked => parked?,
+            }
         }
         self.undo.push(Undo::Retract { original: own.then_some(parked), path: path.clone() });
         files::create(self.root, &path, Node::File(&mut &FORBIDDEN[..]), 0o755)

@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::files;
-use rustix::fs::{FileType, Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -76,6 +76,11 @@ pub(crate) fn attach(mount: BorrowedFd<'_>, at: BorrowedFd<'_>) -> io::Result<()
 /// A detached second mount of the file or directory at `path`: a bind mount without a place.
 pub(crate) fn bound(at: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(at, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?)
+}
+
+/// The kernel's number of the mount that this file or place is on, which no other has while that one is there.
+pub(crate) fn mount_id(place: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::statx(place, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 
 /// Attaches a detached mount at a path of the tree, making the directory where it is missing.

@@ -4,7 +4,7 @@
 //! single name in a directory that is already open.
 
 use crate::{Entry, EntryKind, Node};
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -193,12 +193,21 @@ pub(crate) fn give(root: BorrowedFd<'_>, path: &Path, user: u32, group: u32) -> 
 
 /// Gives a file or link (not what it points to) another name, in the place of whatever file had that name.
 pub(crate) fn rename(root: BorrowedFd<'_>, from: &Path, to: &Path) -> io::Result<()> {
+    rename_with(root, from, to, RenameFlags::empty())
+}
+
+/// The same, but only if nothing has that name.
+pub(crate) fn rename_to_new(root: BorrowedFd<'_>, from: &Path, to: &Path) -> io::Result<()> {
+    rename_with(root, from, to, RenameFlags::NOREPLACE)
+}
+
+fn rename_with(root: BorrowedFd<'_>, from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     let place = |path| {
         let (parent, name) = split(path)?;
         io::Result::Ok((open(root, parent, OFlags::PATH | OFlags::DIRECTORY)?, name))
     };
     let ((from, old), (to, new)) = (place(from)?, place(to)?);
-    Ok(rustix::fs::renameat(from, old, to, new)?)
+    Ok(rustix::fs::renameat_with(from, old, to, new, flags)?)
 }
 
 /// Removes a file, a link (not what it points to) or an empty directory.

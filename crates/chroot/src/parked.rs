@@ -7,7 +7,7 @@ use crate::cover::{Change, Undo};
 use crate::{Node, files};
 use rustix::fs::{FileType, OFlags};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// A place, and the name beside it under which the image's own waits.
@@ -34,7 +34,7 @@ impl Place {
     /// Puts the image's own out of the way.
     pub(crate) fn park(&self, root: BorrowedFd<'_>) -> io::Result<()> {
         let (path, parked) = self.paths();
-        match files::rename(root, path, parked) {
+        match files::rename_to_new(root, path, parked) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 files::create(root, parked, Node::Link(Path::new(NONE)), 0)
             }
@@ -45,10 +45,7 @@ impl Place {
     /// Puts it back in the place of whatever stands there; nothing happens if nothing waits.
     pub(crate) fn put_back(&self, root: BorrowedFd<'_>) -> io::Result<()> {
         let (path, parked) = self.paths();
-        let place = match files::open(root, parked, OFlags::PATH | OFlags::NOFOLLOW) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            place => place?,
-        };
+        let Some(place) = waiting(root, parked)? else { return Ok(()) };
         if is_none(place.as_fd())? {
             found(files::remove(root, path))?;
             files::remove(root, parked)
@@ -70,6 +67,16 @@ impl Place {
             false => found(files::remove(root, parked)),
         }
     }
+}
+
+/// The file or link that waits at `parked`, as a place. Nothing else was ever put there.
+pub(crate) fn waiting(root: BorrowedFd<'_>, parked: &Path) -> io::Result<Option<OwnedFd>> {
+    let place = match files::open(root, parked, OFlags::PATH | OFlags::NOFOLLOW) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        place => place?,
+    };
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
+    Ok(matches!(kind, FileType::RegularFile | FileType::Symlink).then_some(place))
 }
 
 /// Whether the link [`NONE`] is at this place.
@@ -103,10 +110,10 @@ pub(crate) fn heal(root: BorrowedFd<'_>) -> io::Result<()> {
 impl Change<'_> {
     /// Has a file with this content stand at `place` until the end.
     ///
-    /// Behind a link, and where the image cannot be changed, it only lies on top of what is there.
+    /// Behind a link, in a folder of the host, and where the image cannot be changed, it only lies on top of what is there.
     pub(crate) fn stand(&mut self, place: Place, content: &[u8]) -> io::Result<()> {
         let path = files::follow(self.root, Path::new(place.path))?;
-        if path == Path::new(place.path) && self.try_stand(place, content).is_ok() {
+        if path == Path::new(place.path) && !self.is_hosts(&path)? && self.try_stand(place, content).is_ok() {
             return Ok(());
         }
         self.cover(&path, content, 0o644)

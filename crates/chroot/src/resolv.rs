@@ -8,6 +8,9 @@ use std::io;
 use std::path::Path;
 
 /// What happens to the image's `/etc/resolv.conf`, so that programs in it can look names up.
+///
+/// Where a [`Bind`](crate::Bind) shows a folder of the host as its `/etc`, no file there is changed: the content lies on top of
+/// the one that is there, if any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ResolvConf {
     /// Nothing.
@@ -32,21 +35,24 @@ pub(crate) fn set_up(builder: &Builder, change: &mut Change<'_>) -> Result<(), E
     let read =
         || fs::read(source).map_err(|cause| Error::ResolvConfSource { path: source.clone(), source: cause });
     let path = Path::new(RESOLV_CONF.path);
+    let failed = |source| Error::ResolvConf { path: path.into(), source };
+    let hosts = change.is_hosts(path).map_err(failed)?;
     let done = match builder.resolv_conf {
         ResolvConf::Off => Ok(()),
+        ResolvConf::Delete if hosts => Ok(()),
         ResolvConf::Delete => take_away(builder.restore_resolv_conf, change),
-        ResolvConf::CopyHost => {
+        ResolvConf::CopyHost if !hosts => {
             let content = read()?;
             // A link goes first: behind it lies a place that only the running system makes.
             take_away(builder.restore_resolv_conf, change)
                 .and_then(|()| files::create(change.root, path, Node::File(&mut content.as_slice()), 0o644))
         }
-        ResolvConf::BindHost => {
+        ResolvConf::CopyHost | ResolvConf::BindHost => {
             let content = read()?;
             change.stand(RESOLV_CONF, &content)
         }
     };
-    done.map_err(|source| Error::ResolvConf { path: path.into(), source })
+    done.map_err(failed)
 }
 
 /// Removes the image's own, or keeps it aside.

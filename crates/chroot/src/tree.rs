@@ -172,7 +172,7 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
     for mount in &tree.mounts[1..] {
         attach_in(top, &mount.directory, &mount.target)?;
     }
-    let mut change = Change { root: top, run: run.as_fd(), undo: &mut tree.undo };
+    let mut change = Change { root: top, run: run.as_fd(), hosts: Vec::new(), undo: &mut tree.undo };
     change.heal()?;
     for (bind, mount) in builder.binds.iter().zip(&binds) {
         bind.attach(mount.as_fd(), &mut change)?;
