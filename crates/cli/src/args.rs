@@ -304,7 +304,7 @@ pub(crate) struct Enter {
     #[arg(long, value_name = "SRC:DST[:ro]", value_parser = values::bind)]
     pub(crate) bind: Vec<Bind>,
     /// Keep the packages that apt downloads in this folder, and use them
-    /// again: images that share one have to trust each other
+    /// again; apt checks what it takes from there
     #[arg(long, value_name = "DIR")]
     pub(crate) apt_cache: Option<PathBuf>,
     /// Let packages start services in the image

@@ -1,16 +1,17 @@
 //! The packages that the image's apt downloads, kept in a folder of this machine for the next build.
 //!
 //! apt locks the folder that it downloads to, and keeps unfinished files in it, so several builds cannot share one. Each
-//! gets a folder of its own inside the kept one, filled with links to what is there; what comes to it is linked back.
+//! gets a folder of its own inside the kept one, filled with copies of what is there; what comes to it is copied back.
 
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
+    fs::{self, File, OpenOptions},
+    io,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::OwnedFd,
         unix::{
-            ffi::{OsStrExt, OsStringExt},
-            fs::{MetadataExt, chown},
+            ffi::OsStringExt,
+            fs::{MetadataExt, OpenOptionsExt, chown, fchown},
         },
     },
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ use std::{
 
 use arm_image_chroot::Bind;
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid},
+    fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, Stat, renameat_with},
     io::Errno,
 };
 
@@ -66,19 +67,14 @@ impl Packages {
         Bind { source: archives(&self.scratch), target: ARCHIVES.into(), read_only: false }
     }
 
+    /// What cannot be copied is downloaded again.
     fn fill(&self) -> io::Result<()> {
+        let archives = archives(&self.scratch);
         for name in packages(&self.kept)? {
-            if regular(&self.kept, &name)?.is_none() {
-                continue;
-            }
-            match rustix::fs::linkat(&self.kept, &name, &self.own, &name, AtFlags::empty()) {
-                Ok(()) => {}
-                // Another user's, or a file system without links.
-                Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::MLINK) => {
-                    // What cannot be read is downloaded again.
-                    let _ = fs::copy(self.path.join(&name), archives(&self.scratch).join(&name));
-                }
-                Err(error) => return Err(error.into()),
+            let Ok(Some(from)) = regular(&self.kept, &name) else { continue };
+            let to = archives.join(&name);
+            if copy(&from, &to, None).is_err() {
+                let _ = fs::remove_file(to);
             }
         }
         Ok(())
@@ -95,36 +91,63 @@ impl Packages {
 
     /// Keeps what has come since.
     pub(crate) fn close(self) -> Result<(), Error> {
-        self.keep().map_err(|cause| Error::File { operation: "keep packages in", path: self.path, cause })
+        let Packages { path, scratch, .. } = &self;
+        let kept = self.keep().map_err(|cause| Error::File {
+            operation: "keep packages in",
+            path: path.clone(),
+            cause,
+        });
+        let own = scratch.path().to_owned();
+        drop(self);
+        // A program of the image's root may have made a file that cannot be removed.
+        match own.exists() {
+            true => kept.and(Err(Error::File {
+                operation: "remove",
+                path: own,
+                cause: io::ErrorKind::DirectoryNotEmpty.into(),
+            })),
+            false => kept,
+        }
     }
 
-    /// apt gives a file its name once it is whole.
+    /// apt gives a file its name once it is whole. What is kept is a copy: the image's root, which may do to its own file
+    /// whatever it likes, has no hand on it, nor on its mode.
     fn keep(&self) -> io::Result<()> {
         let owner = rustix::fs::fstat(&self.kept)?;
+        let mut outcome = Ok(());
         for name in packages(&self.own)? {
-            match rustix::fs::statat(&self.kept, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => {}
-                _ => continue,
+            let there = rustix::fs::statat(&self.kept, &name, AtFlags::SYMLINK_NOFOLLOW);
+            if !matches!(there, Err(Errno::NOENT)) {
+                continue;
             }
-            // The image's programs may put anything there, at any time: what is kept is the very file that was looked at.
-            let Some(file) = regular(&self.own, &name)? else { continue };
-            let file_path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            if rustix::process::geteuid().is_root() {
-                let (user, group) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
-                rustix::fs::chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?;
-                rustix::fs::chmod(&file_path, Mode::from_raw_mode(0o644))?;
-            }
-            match rustix::fs::linkat(CWD, &file_path, &self.kept, &name, AtFlags::SYMLINK_FOLLOW) {
-                // Another build was faster.
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(Errno::PERM | Errno::OPNOTSUPP) => {
-                    let copy = self.scratch.path().join("copy");
-                    fs::copy(&file_path, &copy).and_then(|_| fs::rename(&copy, self.path.join(&name)))?;
+            let kept = regular(&self.own, &name).and_then(|from| {
+                let Some(from) = from else { return Ok(()) };
+                let whole = self.scratch.path().join("copy");
+                copy(&from, &whole, Some(&owner))?;
+                match renameat_with(CWD, &whole, &self.kept, &name, RenameFlags::NOREPLACE) {
+                    // Another build was faster.
+                    Err(Errno::EXIST) => fs::remove_file(&whole),
+                    renamed => Ok(renamed?),
                 }
-                Err(error) => return Err(error.into()),
-            }
+            });
+            outcome = outcome.and(kept);
         }
-        Ok(())
+        outcome
+    }
+}
+
+/// Copies a file into a new one that everybody may read, and that belongs to whom `owner` does.
+fn copy(from: &File, to: &Path, owner: Option<&Stat>) -> io::Result<()> {
+    let _ = fs::remove_file(to);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(to)?;
+    if rustix::fs::ioctl_ficlone(&file, from).is_err() {
+        io::copy(&mut &*from, &mut file)?;
+    }
+    match owner {
+        Some(owner) if rustix::process::geteuid().is_root() => {
+            fchown(&file, Some(owner.st_uid), Some(owner.st_gid))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -151,32 +174,33 @@ fn folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
-/// The names of packages in a folder, whatever bears them.
+/// The names of packages in a folder, whatever bears them: letters, digits, and what Debian's names have besides.
 fn packages(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
-        let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
-        if name.as_bytes().ends_with(b".deb") && !name.as_bytes().starts_with(b".") {
-            names.push(name);
+        let name = entry?.file_name().to_bytes().to_vec();
+        let usual = |byte: &u8| byte.is_ascii_alphanumeric() || b".+~%_:-".contains(byte);
+        if name.ends_with(b".deb") && name[0].is_ascii_alphanumeric() && name.iter().all(usual) {
+            names.push(OsString::from_vec(name));
         }
     }
     Ok(names)
 }
 
-/// The file of this name, as a place; none if it is something else, or gone.
-fn regular(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+/// The file of this name; none if it is something else, or gone.
+fn regular(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<File>> {
+    // A pipe in its place makes nobody wait.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        file => file?,
+        Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+        file => File::from(file?),
     };
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
-    Ok((kind == FileType::RegularFile).then_some(file))
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -245,6 +269,35 @@ mod tests {
         fs::write(own.join(".hidden.deb"), "x").unwrap();
         packages.close().unwrap();
         assert_eq!(names(&kept), ["folder.deb", "link.deb"]);
+    }
+
+    #[test]
+    fn what_is_kept_is_out_of_the_images_reach() {
+        let place = tempfile::tempdir().unwrap();
+        let packages = Packages::open(place.path()).unwrap();
+        let own = packages.bind().source;
+        let put = |name: &str, content: &str, mode: u32| {
+            fs::write(own.join(name), content).unwrap();
+            fs::set_permissions(own.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        put("a_1.deb", "a", 0o600);
+        put("setuid_1.deb", "shell", 0o6755);
+        for odd in ["-rf.deb", "a b.deb", "a\nb.deb"] {
+            put(odd, "odd", 0o644);
+        }
+        packages.keep().unwrap();
+        put("a_1.deb", "evil", 0o4755);
+        packages.close().unwrap();
+        assert_eq!(names(place.path()), ["a_1.deb", "setuid_1.deb"]);
+        assert_eq!(fs::read_to_string(place.path().join("a_1.deb")).unwrap(), "a");
+        for name in names(place.path()) {
+            assert_eq!(fs::metadata(place.path().join(name)).unwrap().mode() & 0o7777, 0o644);
+        }
+        // What is kept is not changed by what the next image does to its own.
+        let next = Packages::open(place.path()).unwrap();
+        fs::write(next.bind().source.join("a_1.deb"), "evil").unwrap();
+        next.close().unwrap();
+        assert_eq!(fs::read_to_string(place.path().join("a_1.deb")).unwrap(), "a");
     }
 
     #[test]

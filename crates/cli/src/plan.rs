@@ -184,7 +184,7 @@ pub struct Enter {
     /// What of this machine the image is shown; in a guest, folders only.
     pub binds: Vec<Bind>,
     /// The folder that the packages are kept in which apt downloads in the image, for the next image. It is made if it is
-    /// missing. Images that share one have to trust each other: root in one can change what another installs.
+    /// missing. What an image finds there is a copy, which its apt checks as what it downloads.
     pub apt_cache: Option<PathBuf>,
     /// Where the privileged half runs.
     pub isolation: Isolation,

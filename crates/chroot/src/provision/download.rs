@@ -98,25 +98,33 @@ fn file(
     root: &mut dyn ChrootRunner,
     tick: OutputTick<'_>,
 ) -> Result<(), Error> {
-    let mut partial = to.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = Path::new(&partial);
-    // That of a killed run.
-    clear(partial)?;
-    let file =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(partial).map_err(unwritable(to))?;
+    let (file, partial) = unfinished(to, mode).map_err(unwritable(to))?;
     let mut content = Ticking { file, tick, cancelled: false, failed: None };
     let read = root.read(from, &mut content);
     let outcome = match (content.cancelled, content.failed) {
         (true, _) => Err(Error::Cancelled),
         (_, Some(source)) => Err(unwritable(to)(source)),
-        _ => read.and_then(|()| fs::rename(partial, to).map_err(unwritable(to))),
+        _ => read.and_then(|()| fs::rename(&partial, to).map_err(unwritable(to))),
     };
     if outcome.is_err() {
         // The first failure is the one to tell.
-        let _ = fs::remove_file(partial);
+        let _ = fs::remove_file(&partial);
     }
     outcome
+}
+
+/// A new file in the folder of `to`, under a name that nothing had.
+fn unfinished(to: &Path, mode: u32) -> io::Result<(fs::File, PathBuf)> {
+    let mut number = 0_u32;
+    loop {
+        // Not made of the file's own name, which may be as long as names get.
+        let path = to.with_file_name(format!(".arm-image-{}-{number}", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&path) {
+            // Of another thread, of a killed run, or somebody else's.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            file => return Ok((file?, path)),
+        }
+    }
 }
 
 /// A file that ticks as it is written, and keeps what went wrong on the writing side.

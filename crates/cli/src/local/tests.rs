@@ -88,8 +88,7 @@ fn a_program_that_is_given_the_script_runs_it_and_variables_may_lead_to_the_imag
 
 #[test]
 fn inline_scripts_know_where_the_image_is_whatever_runs_them() {
-    for script in
-        ["echo '${ARM_IMAGE_MOUNT_PATH}/etc'", "#!/usr/bin/tail -n1\n${ARM_IMAGE_MOUNT_PATH}/etc\n"]
+    for script in ["echo '${ARM_IMAGE_MOUNT_PATH}/etc'", "#!/usr/bin/tail -n1\n${ARM_IMAGE_MOUNT_PATH}/etc\n"]
     {
         let (outcome, said) = ran(inline(script), Some(Path::new("/somewhere")));
         outcome.unwrap();

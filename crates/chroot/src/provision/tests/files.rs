@@ -124,6 +124,42 @@ fn a_tree_comes_out_by_the_same_rules() {
 }
 
 #[test]
+fn no_name_is_taken_but_those_of_the_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    let long = "x".repeat(255);
+    let first = format!(".arm-image-{}-0", std::process::id());
+    let names = ["a", "a.partial", &first, &long];
+    let mut fake = Fake {
+        files: names.iter().map(|name| (Path::new("/srv").join(name), "new")).collect(),
+        folders: [("/srv".into(), names.iter().map(|name| entry(name, EntryKind::File, 0o644)).collect())]
+            .into(),
+        ..Fake::default()
+    };
+    download(&mut fake, "/srv/", &to).unwrap();
+    let found = || {
+        let mut found: Vec<_> = fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        found.sort();
+        found
+    };
+    let mut expected = names;
+    expected.sort_unstable();
+    assert_eq!(found(), expected);
+
+    // What is there already, and belongs to nobody here.
+    fs::write(to.join("a.partial"), "somebody's").unwrap();
+    fs::write(to.join(&first), "somebody's").unwrap();
+    download(&mut fake, "/srv/a", &to.join("a")).unwrap();
+    fake.files.clear();
+    assert!(download(&mut fake, "/srv/a", &to.join("a")).is_err());
+    assert_eq!(fs::read(to.join("a")).unwrap(), b"new");
+    for name in ["a.partial", &first] {
+        assert_eq!(fs::read(to.join(name)).unwrap(), b"somebody's", "{name}");
+    }
+    assert_eq!(found(), expected);
+}
+
+#[test]
 fn nothing_is_written_through_a_link_that_an_image_brought() {
     let folder = tempfile::tempdir().unwrap();
     let victim = folder.path().join("victim");
