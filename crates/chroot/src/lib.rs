@@ -74,8 +74,8 @@
 //! * `/dev` has no disk, no node that is made there can be opened, and a node of a block device cannot be made at
 //!   all (`EPERM`; where the kernel has seccomp filters). The lists that name disks, such as `/sys/block` and
 //!   `/proc/partitions`, are empty; what a disk is attached to, deep in `/sys/devices`, can be read.
-//! * However much they put into `/tmp`, `/run` and `/dev`, it takes no more than half of the machine's memory, a tenth
-//!   and another tenth.
+//! * What they put into `/tmp` takes no more than half of the machine's memory, and into each of `/run`, `/dev` and the
+//!   place of the steps' scripts no more than a tenth.
 //! * The kernel's settings are read-only, and its modules, clock, log, power, raw hardware and network
 //!   configuration are out of reach: the capabilities for them are given up.
 //! * Links in the image, mount points and `/etc/resolv.conf` among them, are followed inside it.

@@ -55,7 +55,7 @@ const ROWS: &[(&str, Work, Moment)] = &[
         Template(
             "provisioner \"file\" {\n direction = \"download\"\n source = \"/etc/fstab\"\n destination = \"down\"\n}\n",
         ),
-        Call("rename", Some("down"), 1),
+        Call("statx", Some("down"), 1),
     ),
     (
         "provision: on this machine",
