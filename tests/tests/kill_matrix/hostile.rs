@@ -74,12 +74,6 @@ fn privileged_a_local_script_that_kills_the_program_or_its_keeper_leaves_nothing
     let name = "hostile::privileged_a_local_script_that_kills_the_program_or_its_keeper_leaves_nothing";
     with_image(name, |image| {
         let mut judge = Judge::new(image);
-        let local = |script: &str| {
-            format!(
-                "source \"arm-image\" \"o\" {{\n iso_url = {image:?}\n iso_checksum = \"none\"\n output_filename = \"o.img\"\n}}\n\
-                 build {{\n sources = [\"source.arm-image.o\"]\n provisioner \"shell-local\" {{\n inline = [{script:?}]\n }}\n}}\n"
-            )
-        };
         // There are two keepers between.
         let parent = "parent() { cut -d ' ' -f 4 /proc/$1/stat; };";
         let grandparent =
@@ -90,7 +84,7 @@ fn privileged_a_local_script_that_kills_the_program_or_its_keeper_leaves_nothing
             ("kills its keeper", keeper, false),
             ("leaves its group", "setsid sleep 600 & exit 0", false),
         ] {
-            judge.material("t.pkr.hcl", local(script));
+            judge.template(&format!("provisioner \"shell-local\" {{\n inline = [{script:?}]\n}}\n"));
             let build = ["build", "t.pkr.hcl", "--isolation", "host", "--mapper", "dm"];
             let ended = judge.place.run(build);
             let row = format!("a local script that {what}");

@@ -52,6 +52,16 @@ impl Judge {
         build.iter().chain(&here).chain(more).map(|&argument| argument.to_owned()).collect()
     }
 
+    /// A template that builds `o.img` with these provisioners, as `t.pkr.hcl`.
+    pub(crate) fn template(&mut self, provisioners: &str) {
+        let source = &self.source;
+        let template = format!(
+            "source \"arm-image\" \"o\" {{\n iso_url = {source:?}\n iso_checksum = \"none\"\n output_filename = \"o.img\"\n}}\n\
+             build {{\n sources = [\"source.arm-image.o\"]\n {provisioners}}}\n"
+        );
+        self.material("t.pkr.hcl", template);
+    }
+
     /// Nothing has the output's name, the source is what it was, and the kernel is as before.
     ///
     /// After SIGKILL, the few names that no kernel owns are what `cleanup` takes, and the unfinished image stays.

@@ -138,11 +138,7 @@ fn all(image: &Path, mapper: &str, signal: Signal, rows: &mut dyn Iterator<Item 
         let arguments = match work {
             Options(more) => judge.build(mapper, more),
             Template(provisioner) => {
-                let source = format!(
-                    "source \"arm-image\" \"o\" {{\n iso_url = {image:?}\n iso_checksum = \"none\"\n output_filename = \"o.img\"\n}}\n\
-                     build {{\n sources = [\"source.arm-image.o\"]\n {provisioner}}}\n"
-                );
-                judge.material("t.pkr.hcl", source);
+                judge.template(provisioner);
                 ["build", "t.pkr.hcl", "--isolation", "host", "--mapper", mapper].map(str::to_owned).to_vec()
             }
         };

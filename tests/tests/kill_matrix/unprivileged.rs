@@ -1,10 +1,26 @@
 //! Stages without privilege: what ends them leaves no process, no temporary file and no image.
 
 use arm_image_tests::images;
-use arm_image_tests::program::{Place, Server, names_in, sha256};
+use arm_image_tests::program::{Place, Running, Server, names_in, sha256};
 use nix::sys::signal::Signal;
 
 const SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL];
+
+/// Ends a build of `o.img` by `signal`: no process, no temporary file and no image is left of it.
+fn end(place: &Place, running: Running, signal: Signal, row: &str) {
+    running.send(signal);
+    let ended = running.wait();
+    let killed = signal == Signal::SIGKILL;
+    match killed {
+        true => drop(ended.expect_signal(signal)),
+        false => drop(ended.expect(128 + signal as i32)),
+    }
+    place.assert_processes_end();
+    let left: &[&str] = if killed { &["o.img.partial"] } else { &[] };
+    assert_eq!(names_in(&place.work()), left, "{row}, {signal}");
+    place.run(["cleanup"]).expect(0);
+    place.assert_clean();
+}
 
 /// Ends a build from a server that sends only a part of the archive: while it waits for the first byte, and while it
 /// unpacks what came.
@@ -22,18 +38,7 @@ fn while_it_arrives(sent: usize, shown: Option<&str>) {
         let mut running = place.start(build.iter().chain(&["--isolation", "guest", "--run", "true"]));
         server.wait_until_held();
         shown.into_iter().for_each(|line| running.until(line));
-        running.send(signal);
-        let ended = running.wait();
-        let killed = signal == Signal::SIGKILL;
-        match killed {
-            true => drop(ended.expect_signal(signal)),
-            false => drop(ended.expect(128 + signal as i32)),
-        }
-        place.assert_processes_end();
-        let left: &[&str] = if killed { &["o.img.partial"] } else { &[] };
-        assert_eq!(names_in(&place.work()), left, "{signal}");
-        place.run(["cleanup"]).expect(0);
-        place.assert_clean();
+        end(&place, running, signal, "while it arrives");
         // What has come is where the next build goes on, and is believed only once it is whole.
         let whole = Server::new("a.img.xz", content.clone());
         let url = whole.url("a.img.xz");
@@ -71,18 +76,7 @@ fn what_ends_a_build_in_a_guest_leaves_nothing_at_any_stage() {
             let build = ["build", "--source", &source, "--checksum", "none", "--output", "o.img"];
             let mut running = place.start(build.iter().chain(&["--isolation", "guest", "--run", "true"]));
             running.until(line);
-            running.send(signal);
-            let ended = running.wait();
-            let killed = signal == Signal::SIGKILL;
-            match killed {
-                true => drop(ended.expect_signal(signal)),
-                false => drop(ended.expect(128 + signal as i32)),
-            }
-            place.assert_processes_end();
-            let left: &[&str] = if killed { &["o.img.partial"] } else { &[] };
-            assert_eq!(names_in(&place.work()), left, "{line}, {signal}");
-            place.run(["cleanup"]).expect(0);
-            place.assert_clean();
+            end(&place, running, signal, line);
         }
     }
     assert_eq!(sha256(&image), digest);
