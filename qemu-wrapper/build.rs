@@ -31,20 +31,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         rustc.arg("-C").arg(format!("link-arg={argument}"));
     };
     let linker = env::var("RUSTC_LINKER").ok();
-    if linker.is_none() && target != host {
-        // What links programs of this machine cannot, but the linker that comes with Rust links for all.
+    if linker.as_deref().map_or(target != host, is_bare) {
         [script.as_str(), "--build-id=none"].into_iter().for_each(&mut link);
-        rustc.args(["-C", "linker-flavor=ld.lld", "-C", "linker=rust-lld"]);
     } else {
         ["-nostartfiles", "-nostdlib", "-Wl,--build-id=none", &format!("-Wl,{script}")]
             .into_iter()
             .for_each(&mut link);
-        if let Some(linker) = linker {
-            rustc.arg("-C").arg(format!("linker={linker}"));
-        }
+    }
+    if let Some(linker) = linker {
+        rustc.arg("-C").arg(format!("linker={linker}"));
+    } else if target != host {
+        // What links programs of this machine cannot, but the linker that comes with Rust links for all.
+        rustc.args(["-C", "linker-flavor=ld.lld", "-C", "linker=rust-lld"]);
     }
     match rustc.status()? {
         status if status.success() => Ok(()),
         status => Err(format!("{rustc:?} failed: {status}").into()),
     }
+}
+
+/// Whether this is a linker itself, and not a compiler that calls one: told by its name, as rustc does.
+fn is_bare(linker: &str) -> bool {
+    let name = Path::new(linker).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name == "ld" || name.starts_with("ld.") || name.ends_with("-ld") || name.ends_with("lld")
 }
