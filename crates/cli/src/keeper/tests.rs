@@ -101,14 +101,3 @@ fn a_program_can_be_asked_to_end() {
     assert_eq!(wait(&mut kept).code(), Some(5));
     kept.ask_to_end().unwrap();
 }
-
-#[test]
-fn the_parent_of_a_process_is_read_past_any_name() {
-    assert_eq!(parent_in(b"17 (a) S 1 2 (b) S 15 1 1 0 -1"), Some(15));
-    assert_eq!(parent_in(b"2 (kthreadd) S 0 0 0 0 -1"), Some(0));
-    assert_eq!(parent_in(b"17 (sleep"), None);
-    assert_eq!(parent_in(b""), None);
-    assert_eq!(number(b"123\0rest"), Some(123));
-    assert_eq!(number(b"self\0"), None);
-    assert_eq!(number(b"12"), None);
-}
