@@ -58,7 +58,7 @@ pub(crate) fn linkage(path: &Path) -> io::Result<Option<Linkage>> {
 
 /// A version of qemu: major, minor, micro.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Version(u32, u32, u32);
+pub(crate) struct Version(pub(crate) u32, pub(crate) u32, pub(crate) u32);
 
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

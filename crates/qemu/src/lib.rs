@@ -57,6 +57,7 @@ mod format;
 mod interpreter;
 mod native;
 mod owner;
+mod processor;
 mod registry;
 mod stale;
 
@@ -71,6 +72,7 @@ pub use error::Error;
 pub use explain::explain;
 use interpreter::Interpreter;
 use owner::Owner;
+pub use processor::processor;
 use registry::Registry;
 pub use stale::{Stale, stale};
 
@@ -152,12 +154,13 @@ pub fn arguments(arguments: &[OsString]) -> Result<Vec<u8>, Error> {
     arm_image_qemu_wrapper::strings(arguments).map_err(|source| Error::Arguments { source })
 }
 
-/// Sees that the qemu at `path` runs programs of `arch`, by asking it; one that does not say (a wrapper) is believed.
+/// Sees that the qemu at `path` runs programs of `arch`, by asking it, and gives the first line of what it says, as
+/// [`Emulation::version`] does; one that does not say (a wrapper) is believed.
 ///
 /// # Errors
 /// When it cannot be run, or emulates another architecture.
-pub fn verify(arch: Arch, path: &Path) -> Result<(), Error> {
-    binary::told(arch, path).map(drop)
+pub fn verify(arch: Arch, path: &Path) -> Result<Option<String>, Error> {
+    Ok(binary::told(arch, path)?.map(|told| told.line))
 }
 
 fn register(arch: Arch, options: &Options, start: &Start, registry: Registry) -> Result<Emulation, Error> {

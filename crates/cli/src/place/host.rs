@@ -143,8 +143,9 @@ fn mount<'d>(job: &Job, arch: Arch, emulation: &Emulation, mapped: &'d Mapped) -
         .sync(job.sync)
         .services(job.services)
         .proc(job.entered);
-    if let Some(processor) = &job.processor {
-        // A handler of the host looks for no arguments.
+    let quickest = || emulation.version().and_then(|version| arm_image_qemu::processor(arch, version));
+    if let Some(processor) = job.processor.as_deref().or_else(quickest) {
+        // A handler of the host looks for no arguments, and a step may know better.
         builder = builder.variable("QEMU_CPU", processor);
     }
     if let Some(qemu) = emulation.inside() {
