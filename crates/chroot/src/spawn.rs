@@ -264,8 +264,9 @@ impl Foreground {
     /// `None` if stdin is no terminal, or another job has it.
     fn take() -> Option<Foreground> {
         let stdin = rustix::stdio::stdin();
-        let group = rustix::process::getpgrp();
-        (rustix::termios::tcgetpgrp(stdin).ok()? == group)
+        // Asked first: a process whose group is outside of its PID namespace has no number for it, and no terminal either.
+        let group = rustix::termios::tcgetpgrp(stdin).ok()?;
+        (group == rustix::process::getpgrp())
             .then(|| Foreground { group, settings: rustix::termios::tcgetattr(stdin).ok() })
     }
 }
