@@ -8,8 +8,8 @@ use std::path::Path;
 
 use arm_image_qemu::Arch;
 use arm_image_tests::machine_code::{MACHINE_ARM, program};
-use arm_image_tests::program::image::{assert_sound, ext4_stat};
-use arm_image_tests::program::{Ended, Place, names_in};
+use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_stat};
+use arm_image_tests::program::{Ended, Place, Terminal, names_in};
 use arm_image_tests::{images, in_guest};
 use nix::mount::{MsFlags, mount};
 
@@ -95,6 +95,44 @@ fn privileged_qemu_is_shown_in_the_image_where_handlers_cannot_be_changed() {
         let cpu = ["--isolation", "host", "--qemu-arg", "-cpu", "--qemu-arg", "max", "--run", "true"];
         build(&place, &source, &cpu).expect(7).says("failed to register").says("Read-only file system");
         assert_eq!(fs::read(Path::new(BINFMT).join("theirs")).unwrap(), theirs);
+        place.assert_clean();
+    });
+}
+
+/// Steps that empty what is private in the image, and what may be planted there.
+#[test]
+fn privileged_arguments_of_qemu_outlast_what_steps_do_to_them() {
+    let source = images::raspios_arm64_tiny();
+    in_guest("privileged_arguments_of_qemu_outlast_what_steps_do_to_them", || {
+        let place = Place::new();
+        let file = "/dev/.arm-image-qemu-arguments";
+        let mut steps = vec!["--isolation", "host", "--qemu-arg=-r", "--qemu-arg=5.5.5-x"];
+        let all = [
+            "rm -rf /run/* /run/.[a-z]* || umount -l /run",
+            &format!("rm {file}"),
+            &format!("umount -l /dev; rm -f {file}"),
+            &format!("rm -f {file}; ln -s /etc/planted {file}; echo planted > /etc/planted"),
+            &format!("echo 6.6.6 > {file}"),
+            "uname -r",
+        ]
+        .map(|damage| format!("uname -r >> /etc/releases; {damage}"));
+        steps.extend(all.iter().flat_map(|step| ["--run", step]));
+        build(&place, &source, &steps).expect(0).says("\n5.5.5-x\n").says("-r 5.5.5-x");
+        let made = place.path("o.img");
+        assert_sound(&made);
+        assert_eq!(ext4_file(&made, 2, "/etc/releases"), "5.5.5-x\n".repeat(all.len()));
+        assert_eq!(ext4_file(&made, 2, "/etc/planted"), "planted\n");
+        assert_eq!(ext4_stat(&made, 2, file), "", "nothing of it stays");
+        // A shell and a command in the image have them as well.
+        let shell = ["shell", "o.img", "--isolation", "host", "--qemu-arg=-r", "--qemu-arg=5.5.5-x"];
+        let ended = place.run(shell.iter().chain(&["--", "uname", "-r"])).expect(0);
+        assert_eq!(ended.stdout(), "5.5.5-x\n");
+        let mut terminal = Terminal::start(place.command(shell));
+        terminal.wait_for("# ");
+        terminal.type_keys("rm /dev/.arm-image*; uname -r\r");
+        terminal.wait_for("5.5.5-x\r\n");
+        terminal.type_keys("exit 0\r");
+        assert_eq!(terminal.finish().code(), Some(0));
         place.assert_clean();
     });
 }

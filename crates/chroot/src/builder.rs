@@ -22,6 +22,7 @@ pub struct Builder {
     pub(crate) services: bool,
     pub(crate) binds: Vec<Bind>,
     pub(crate) variables: Vec<(String, String)>,
+    pub(crate) dev_files: Vec<(String, Vec<u8>)>,
     pub(crate) proc: bool,
 }
 
@@ -36,6 +37,7 @@ impl Builder {
             services: false,
             binds: Vec::new(),
             variables: Vec::new(),
+            dev_files: Vec::new(),
             proc: false,
         }
     }
@@ -89,6 +91,15 @@ impl Builder {
         self
     }
 
+    /// A file of this name and content in the private `/dev`, once more for each call.
+    ///
+    /// Whatever programs of the image have done to it, it is there again for the next command, and for who asks where the
+    /// image is [seen](crate::ChrootRunner::seen_at).
+    pub fn dev_file(mut self, name: impl Into<String>, content: impl Into<Vec<u8>>) -> Builder {
+        self.dev_files.push((name.into(), content.into()));
+        self
+    }
+
     /// Whether programs are told that the machine is a 32-bit one, as an armhf image expects of an arm64 host.
     ///
     /// This is `personality(PER_LINUX32)`; emulated programs hear the emulator's answer instead.
@@ -116,8 +127,11 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::NoRoot`], [`Error::Target`], [`Error::Namespace`], [`Error::Mount`], [`Error::MountPoint`],
-    /// [`Error::Device`], [`Error::Bind`], [`Error::ResolvConfSource`], [`Error::ResolvConf`], [`Error::Cover`]
+    /// [`Error::Device`], [`Error::Bind`], [`Error::ResolvConfSource`], [`Error::ResolvConf`], [`Error::Cover`],
+    /// [`Error::Create`]
     pub fn mount<'d>(&self, mounts: &[Mount<'d>]) -> Result<Root<'d>, Error> {
-        Ok(Root::of(tree::mount(mounts, self)?, self))
+        let root = Root::of(tree::mount(mounts, self)?, self);
+        root.keep_dev_files()?;
+        Ok(root)
     }
 }

@@ -8,9 +8,10 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Resolve
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A new file grows under this name, in the folder it is meant for, and is then renamed.
@@ -93,19 +94,22 @@ pub(crate) fn create(root: BorrowedFd<'_>, path: &Path, node: Node<'_>, mode: u3
         Node::Directory => ensure_directory(root, path, mode).map(drop),
         Node::File(content) => {
             let path = follow(root, path)?;
-            replace(root, &path, |directory| {
-                let flags =
-                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let mut file =
-                    File::from(rustix::fs::openat(directory, UNFINISHED, flags, Mode::RUSR | Mode::WUSR)?);
-                io::copy(content, &mut file)?;
-                own(file.as_fd(), mode)
-            })
+            replace_by_file(root, &path, content, mode)
         }
         Node::Link(target) => {
             replace(root, path, |directory| Ok(rustix::fs::symlinkat(target, directory, UNFINISHED)?))
         }
     }
+}
+
+/// Puts a file in the place of what is called `path`, be it a link.
+fn replace_by_file(root: BorrowedFd<'_>, path: &Path, content: &mut dyn Read, mode: u32) -> io::Result<()> {
+    replace(root, path, |directory| {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(directory, UNFINISHED, flags, Mode::RUSR | Mode::WUSR)?);
+        io::copy(content, &mut file)?;
+        own(file.as_fd(), mode)
+    })
 }
 
 /// Has `make` produce [`UNFINISHED`] in the folder of `path`, then puts it in the place of `path`.
@@ -128,6 +132,28 @@ fn replace(
         let _ = rustix::fs::unlinkat(&parent, UNFINISHED, AtFlags::empty());
     }
     made
+}
+
+/// Has a file of this name and content be in `directory`, for all to read, whatever has the name so far.
+pub(crate) fn keep(directory: BorrowedFd<'_>, name: &str, content: &[u8]) -> io::Result<()> {
+    // What is right already stays: there may be no room for another.
+    if holds(directory, name, content).unwrap_or(false) {
+        return Ok(());
+    }
+    // A link is replaced, not followed: it may be a program of the image that has put it there.
+    replace_by_file(directory, Path::new(name), &mut &content[..], 0o644)
+}
+
+fn holds(directory: BorrowedFd<'_>, name: &str, content: &[u8]) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?);
+    let found = file.metadata()?;
+    if !found.is_file() || found.mode() & 0o7777 != 0o644 || found.len() != content.len() as u64 {
+        return Ok(false);
+    }
+    let mut bytes = Vec::new();
+    file.take(found.len()).read_to_end(&mut bytes)?;
+    Ok(bytes == content)
 }
 
 /// Writes the content of a regular file to `into`.

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub struct Root<'d> {
     tree: Tree,
     variables: Vec<(String, String)>,
+    dev_files: Vec<(String, Vec<u8>)>,
     personality32: bool,
     /// Of the commands' system calls.
     filter: Vec<libc::sock_filter>,
@@ -34,6 +35,7 @@ impl<'d> Root<'d> {
         Root {
             tree,
             variables: variables(builder),
+            dev_files: builder.dev_files.clone(),
             personality32: builder.personality32,
             filter: seccomp::program(!builder.sync),
             devices: PhantomData,
@@ -100,10 +102,21 @@ impl<'d> Root<'d> {
     pub(crate) fn filter(&self) -> &[libc::sock_filter] {
         &self.filter
     }
+
+    /// Sees that the files of [`Builder::dev_file`] are there.
+    pub(crate) fn keep_dev_files(&self) -> Result<(), Error> {
+        self.dev_files.iter().try_for_each(|(name, content)| {
+            self.tree
+                .private_dev()
+                .and_then(|dev| files::keep(dev.as_fd(), name, content))
+                .map_err(|source| Error::Create { path: Path::new("/dev").join(name), source })
+        })
+    }
 }
 
 impl ChrootRunner for Root<'_> {
     fn run(&mut self, command: &Command, tick: OutputTick<'_>) -> Result<ExitStatus, Error> {
+        self.keep_dev_files()?;
         spawn::run(self, command, tick)
     }
 
@@ -138,6 +151,8 @@ impl ChrootRunner for Root<'_> {
     }
 
     fn seen_at(&self) -> Option<PathBuf> {
+        // Where that fails, the next command tells.
+        let _ = self.keep_dev_files();
         // The namespace has no name; a descriptor of its root has one.
         Some(format!("/proc/{}/fd/{}", std::process::id(), self.top().as_raw_fd()).into())
     }

@@ -1,11 +1,14 @@
 //! An image's tree in a mount namespace of its own.
 
 use crate::cover::{Change, Undo};
-use crate::device::{DEV, PROC, RUN, SCRIPTS, SYS, TMP, attach, attach_in, detached, fill, hide_disks};
+use crate::device::{
+    DEV, PROC, RUN, SCRIPTS, SYS, TMP, attach, attach_in, detached, fill, hide_disks, mount_id,
+};
 use crate::{Bind, Builder, Error, Mount, files, namespace, resolv, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -18,6 +21,8 @@ pub(crate) struct Tree {
     pub(crate) namespace: Option<OwnedFd>,
     /// Whether the host's tree is out of it.
     pub(crate) sealed: bool,
+    /// The number of the mount that is its private `/dev`.
+    dev: u64,
     undo: Vec<Undo>,
 }
 
@@ -47,6 +52,16 @@ impl Tree {
         }
         self.namespace = None;
         outcome
+    }
+
+    /// The private `/dev`, as a place. That of the host is never taken for it, which a [`Bind`] may show there.
+    pub(crate) fn private_dev(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let dev = files::open(self.mounts[0].directory.as_fd(), Path::new("/dev"), flags)?;
+        match mount_id(dev.as_fd())? == self.dev {
+            true => Ok(dev),
+            false => Err(io::Error::other("something else is mounted at `/dev`")),
+        }
     }
 }
 
@@ -154,7 +169,9 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
         .map_err(|source| Error::Namespace { step: "attach the image's root", source })?;
     drop(host);
 
-    fill(DEV.mount(top)?.as_fd())?;
+    let dev = DEV.mount(top)?;
+    fill(dev.as_fd())?;
+    tree.dev = mount_id(dev.as_fd()).map_err(|source| Error::Device { name: "", source })?;
     SYS.mount(top)?;
     hide_disks(top)?;
     let run = RUN.mount(top)?;

@@ -168,8 +168,7 @@ pub struct Enter {
     pub preset: Option<&'static Preset>,
     /// The qemu to use; `None`: the host's handler, else the static qemu found in `search`.
     pub qemu: Option<PathBuf>,
-    /// Arguments of qemu's own, before the program's; any bytes but NUL. On the host they are seen by all programs of
-    /// this architecture for as long as the image is mounted.
+    /// Arguments of qemu's own, before the program's; any bytes but NUL. They are for the image's programs only.
     pub qemu_arguments: Vec<OsString>,
     /// Folders in which programs of the host are looked for, such as those of `PATH`.
     pub search: Vec<PathBuf>,

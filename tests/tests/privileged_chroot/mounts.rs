@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use arm_image_chroot::{ChrootRunner, Copy, Error, Mount, Node, Provisioner, ResolvConf, Root};
+use arm_image_chroot::{Bind, ChrootRunner, Copy, Error, Mount, Node, Provisioner, ResolvConf, Root};
 use arm_image_tests::in_guest;
 
 use crate::image::{Image, go_on, sh, text, tool};
@@ -207,5 +207,42 @@ fn privileged_chroot_shows_parts_of_one_btrfs_in_several_places() {
         );
         root.close().unwrap();
         tool("losetup", &["-d"], &[&device]);
+    });
+}
+
+#[test]
+fn privileged_chroot_keeps_what_is_to_be_in_dev_for_every_command() {
+    in_guest("mounts::privileged_chroot_keeps_what_is_to_be_in_dev_for_every_command", || {
+        let image = Image::with(|tree| fs::write(tree.join("etc/own"), "image's own").unwrap());
+        let builder = Root::builder().resolv_conf(ResolvConf::Off).dev_file(".kept", "content\n");
+        let mut root = builder.mount(&image.mounts()).unwrap();
+        let read = "cat /dev/.kept && busybox rm -rf /dev/.kept";
+        for damage in [
+            "true",
+            "busybox umount -l /dev && busybox rm -rf /dev/.kept",
+            "busybox ln -s /etc/own /dev/.kept",
+            "busybox ln -s ../etc/own /dev/.kept",
+            "echo other > /dev/.kept",
+        ] {
+            assert_eq!(sh(&mut root, &format!("{read}; {damage}")), "content\n", "{damage}");
+        }
+        // A program of this machine's own finds it, too.
+        let seen = root.seen_at().unwrap().join("dev/.kept");
+        assert_eq!(fs::read_to_string(&seen).unwrap(), "content\n");
+        fs::remove_file(&seen).unwrap();
+        assert_eq!(sh(&mut root, "cat /dev/.kept /etc/own"), "content\nimage's own\n");
+        root.close().unwrap();
+        assert!(image.are_free());
+
+        // A folder of the host's own is not written to.
+        let host = tempfile::tempdir().unwrap();
+        for name in ["null", "tty"] {
+            fs::write(host.path().join(name), "").unwrap();
+        }
+        let bind = Bind { source: host.path().into(), target: "/dev".into(), read_only: false };
+        let error = builder.bind(bind).mount(&image.mounts()).unwrap_err();
+        assert!(matches!(&error, Error::Create { path, .. } if path == Path::new("/dev/.kept")), "{error}");
+        assert_eq!(fs::read_dir(host.path()).unwrap().count(), 2);
+        assert!(image.are_free());
     });
 }

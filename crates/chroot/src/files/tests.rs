@@ -211,3 +211,50 @@ fn a_link_is_renamed_as_a_link_and_stays_the_same_inode() {
     assert_eq!(fs::symlink_metadata(tree.path("etc/.parked")).unwrap().ino(), inode);
     assert!(tree.host_is_untouched() && !tree.path("etc/link").is_symlink());
 }
+
+#[test]
+fn a_file_is_kept_whatever_took_its_place_and_no_link_is_followed() {
+    if !is_root() {
+        return;
+    }
+    let tree = Tree::new();
+    let keep = || keep(tree.root.as_fd(), "kept", b"content");
+    let inode = || {
+        let file = fs::symlink_metadata(tree.path("kept")).unwrap();
+        assert!(file.is_file() && file.mode() & 0o7777 == 0o644);
+        assert_eq!(fs::read(tree.path("kept")).unwrap(), b"content");
+        file.ino()
+    };
+    keep().unwrap();
+    let first = inode();
+    // There may be no room for another.
+    keep().unwrap();
+    assert_eq!(inode(), first);
+    fs::write(tree.path("kept"), "CONTENT").unwrap();
+    keep().unwrap();
+    inode();
+    fs::write(tree.path("kept"), "content and more").unwrap();
+    keep().unwrap();
+    inode();
+    fs::set_permissions(tree.path("kept"), fs::Permissions::from_mode(0o600)).unwrap();
+    keep().unwrap();
+    inode();
+    fs::write(tree.path("etc/own"), "image's own").unwrap();
+    for target in [tree.host().as_path(), Path::new("/etc/own"), Path::new("etc/own"), Path::new("none")] {
+        fs::remove_file(tree.path("kept")).unwrap();
+        symlink(target, tree.path("kept")).unwrap();
+        keep().unwrap();
+        inode();
+    }
+    fs::remove_file(tree.path("kept")).unwrap();
+    rustix::fs::mknodat(&tree.root, "kept", FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    keep().unwrap();
+    inode();
+    assert_eq!(fs::read(tree.path("etc/own")).unwrap(), b"image's own");
+    assert!(tree.host_is_untouched() && !tree.path("none").exists());
+    // What is no file is not removed with all that is in it.
+    fs::remove_file(tree.path("kept")).unwrap();
+    fs::create_dir_all(tree.path("kept/folder")).unwrap();
+    keep().unwrap_err();
+    assert!(tree.path("kept/folder").is_dir());
+}

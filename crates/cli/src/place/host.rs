@@ -1,8 +1,8 @@
 //! The privileged half in the kernel that this process runs on. The guest's side of the program uses it too.
 
-use std::fs::File;
+use std::{fs::File, path::Path};
 
-use arm_image_chroot::{Bind, ChrootRunner, Mount, Node, Root};
+use arm_image_chroot::{Bind, ChrootRunner, Mount, Root};
 use arm_image_mapper::{DeviceMapper, DmMapper, LoopMapper, Mapped};
 use arm_image_partition::filesystem::{self, Kind};
 use arm_image_qemu::{Arch, Emulation, Start};
@@ -50,7 +50,7 @@ pub(super) fn with_root<T>(
         with_devices(image, &job.parts, job.mapper, |mapped| {
             grow(job, mapped)?;
             let mut root = mount(job, arch, &emulation, mapped)?;
-            let outcome = give_arguments(job, &mut root).and_then(|()| work(&mut root, on));
+            let outcome = work(&mut root, on);
             if outcome.is_ok() {
                 trim(job, &root);
             }
@@ -75,7 +75,7 @@ fn emulate(job: &Job, arch: Arch) -> Result<Emulation, Error> {
         true if options.own => Start::Arguments(job.qemu_arguments.clone()),
         true => Start::Plain,
         // Another build's handler may come to run these programs, and this one another's.
-        false => Start::ArgumentsIn(ARGUMENTS.into()),
+        false => Start::ArgumentsIn(Path::new("/dev").join(ARGUMENTS)),
     };
     let refused = match arm_image_qemu::enable_with(arch, &options, &start) {
         Err(error) if !options.own => error,
@@ -88,17 +88,8 @@ fn emulate(job: &Job, arch: Arch) -> Result<Emulation, Error> {
     }
 }
 
-/// Where handlers of this library look for qemu's arguments. In an image that is the private `/run`.
-const ARGUMENTS: &str = "/run/.arm-image-qemu-arguments";
-
-/// Tells qemu its arguments for programs in `root`, where others run under the same kernel.
-fn give_arguments(job: &Job, root: &mut Root<'_>) -> Result<(), Error> {
-    if job.alone || job.qemu_arguments.is_empty() {
-        return Ok(());
-    }
-    let content = arm_image_qemu::arguments(&job.qemu_arguments)?;
-    Ok(root.create(ARGUMENTS.as_ref(), Node::File(&mut content.as_slice()), 0o644)?)
-}
+/// In `/dev`, where handlers of this library look for qemu's arguments. In an image that is a private one.
+const ARGUMENTS: &str = ".arm-image-qemu-arguments";
 
 /// Gives what is free in the mounted file systems back to the image file, so that it holds only what is used. Where that
 /// cannot be done the image is as good, and takes more room.
@@ -143,6 +134,9 @@ fn mount<'d>(job: &Job, arch: Arch, emulation: &Emulation, mapped: &'d Mapped) -
         .sync(job.sync)
         .services(job.services)
         .proc(job.entered);
+    if !job.alone && !job.qemu_arguments.is_empty() {
+        builder = builder.dev_file(ARGUMENTS, arm_image_qemu::arguments(&job.qemu_arguments)?);
+    }
     let quickest = || emulation.version().and_then(|version| arm_image_qemu::processor(arch, version));
     if let Some(processor) = job.processor.as_deref().or_else(quickest) {
         // A handler of the host looks for no arguments, and a step may know better.
