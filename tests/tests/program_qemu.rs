@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use arm_image_qemu::Arch;
-use arm_image_tests::machine_code::{MACHINE_ARM, program};
+use arm_image_tests::machine_code::{MACHINE_ARM, lister, program};
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_stat};
 use arm_image_tests::program::{Ended, Place, Terminal, names_in};
 use arm_image_tests::{images, in_guest};
@@ -159,6 +159,24 @@ fn the_first_raspberry_pis_programs_run_in_a_guest() {
 fn privileged_first_raspberry_pis_programs_run_here() {
     let source = images::raspios_armhf_tiny();
     in_guest("privileged_first_raspberry_pis_programs_run_here", || machine(&source, "host"));
+}
+
+/// Debian's own C library for armhf, in qemu, with the positions that a real ext4 and a real tmpfs hand out.
+#[test]
+fn folders_that_32_bit_programs_cannot_list_are_explained() {
+    let place = Place::new();
+    let path = place.write("lister", lister());
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let library = images::c_library_armhf();
+    let copy = |name: &str, folder: &str| format!("{}:{folder}/{name}", library.join(name).display());
+    let (loader, library) =
+        (copy("ld-linux-armhf.so.3", "/usr/lib"), copy("libc.so.6", "/usr/lib/arm-linux-gnueabihf"));
+    let copies = ["--copy", &loader, "--copy", &library, "--copy", "lister:/usr/bin/lister"];
+    let list = ["--run", "mkdir /tmp/d && touch /tmp/d/a /tmp/d/b", "--run", "lister /tmp/d && lister /etc"];
+    let steps = [&["--isolation", "guest"], copies.as_slice(), &list].concat();
+    let ended = build(&place, &images::raspios_armhf_tiny(), &steps).expect(8);
+    let ended = ended.says("\n/tmp/d: Success\n").says("\n/etc: Value too large for defined data type\n");
+    ended.says("exit status: 75").says("cannot list folders on ext4, as positions");
 }
 
 #[test]

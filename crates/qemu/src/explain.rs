@@ -30,9 +30,11 @@ pub fn explain(arch: Arch, status: ExitStatus, stderr: &[u8]) -> Option<&'static
         Some("some versions of qemu crash in programs that are sound: try another one, best a newer")
     } else if arch.is_32bit() && says("Value too large for defined data type") {
         // EOVERFLOW: ext4 hands out hashes as positions in a directory, of 64 bits to a 64-bit process, which qemu is.
+        // No mount option and no personality changes that, but a qemu for i386 gets positions of 32 bits.
         Some(
-            "an emulated 32-bit program cannot list folders on ext4 by the old system calls, as positions there have \
-             64 bits: let it work in a tmpfs such as /tmp, or take a program built for large files",
+            "an emulated 32-bit program that was not built for large files cannot list folders on ext4, as positions \
+             there have 64 bits for qemu: let it work in a tmpfs such as /tmp, or take a program built for large files, \
+             or a qemu that is a 32-bit program itself, where the kernel runs those",
         )
     } else {
         None

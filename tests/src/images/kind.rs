@@ -38,6 +38,14 @@ impl Arch {
             Arch::Armhf => "armhf",
         }
     }
+
+    /// The name of the folders that hold its libraries.
+    pub(super) fn multiarch(self) -> &'static str {
+        match self {
+            Arch::Arm64 => "aarch64-linux-gnu",
+            Arch::Armhf => "arm-linux-gnueabihf",
+        }
+    }
 }
 
 impl Kind {

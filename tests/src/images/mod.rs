@@ -208,7 +208,16 @@ pub fn default_cache() -> PathBuf {
 
 /// The image for a test: from the default cache and, unless `$ARM_IMAGE_TEST_MIRROR` says otherwise, Debian's mirror.
 fn for_test(kind: Kind, program: Option<&Path>) -> PathBuf {
-    let make = || {
+    made(&format!("test image `{}`", kind.name()), program, |maker| maker.make(kind))
+}
+
+/// What a test needs of a maker with the surroundings of tests; panics if it cannot be had.
+fn made(
+    what: &str,
+    program: Option<&Path>,
+    make: impl FnOnce(&Maker<'_>) -> Result<PathBuf, Error>,
+) -> PathBuf {
+    let made = || {
         let mut maker = Maker::new(&default_cache(), &|_| ())?;
         if let Ok(mirror) = std::env::var("ARM_IMAGE_TEST_MIRROR") {
             maker = maker.with_mirror(mirror);
@@ -216,11 +225,11 @@ fn for_test(kind: Kind, program: Option<&Path>) -> PathBuf {
         if let Some(program) = program {
             maker = maker.with_program(program);
         }
-        maker.make(kind)
+        make(&maker)
     };
-    make().unwrap_or_else(|error| {
+    made().unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        panic!("no test image `{}`: {error}{cause} {}", kind.name(), error.hint().unwrap_or_default())
+        panic!("no {what}: {error}{cause} {}", error.hint().unwrap_or_default())
     })
 }
 
@@ -272,6 +281,11 @@ pub fn beaglebone_armhf_tiny() -> PathBuf {
 /// [`Kind::ArmbianArm64`] from the default cache, made with the arm-image at `program`; panics if it cannot be had.
 pub fn armbian_arm64(program: &Path) -> PathBuf {
     for_test(Kind::ArmbianArm64, Some(program))
+}
+
+/// The folder with Debian's C library for armhf and its loader, from the default cache; panics if it cannot be had.
+pub fn c_library_armhf() -> PathBuf {
+    made("C library", None, |maker| packages::c_library(maker, Arch::Armhf))
 }
 
 #[cfg(test)]

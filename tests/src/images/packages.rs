@@ -24,20 +24,34 @@ const PYTHON: &[&str] = &[
     "zlib1g",
 ];
 
+/// What nearly every program is linked to.
+const C_LIBRARY: &str = "libc6";
+
 /// What the repository in an image holds.
 pub(super) const TREE: &str = "tree";
 
-/// The unpacked package `package` for `arch`.
+/// The unpacked package `package` for `arch`, one of [`WANTED`].
 pub(super) fn unpacked(maker: &Maker<'_>, arch: Arch, package: &str) -> Result<PathBuf, Error> {
-    let packages = maker.once(&format!("packages/{SUITE}-{}", arch.debian()), |partial| {
-        download(maker, arch, WANTED, partial)?;
-        for package in WANTED {
-            let deb = deb_of(package, partial)?;
-            run(tool("dpkg-deb").arg("-x").arg(&deb).arg(partial.join(package)))?;
-        }
-        Ok(())
-    })?;
+    let name = format!("packages/{SUITE}-{}", arch.debian());
+    let packages = maker.once(&name, |partial| unpack(maker, arch, WANTED, partial))?;
     Ok(packages.join(package))
+}
+
+/// The folder with the C library for `arch` and its loader.
+pub(super) fn c_library(maker: &Maker<'_>, arch: Arch) -> Result<PathBuf, Error> {
+    let name = format!("packages/{SUITE}-{}-{C_LIBRARY}", arch.debian());
+    let packages = maker.once(&name, |partial| unpack(maker, arch, &[C_LIBRARY], partial))?;
+    Ok(packages.join(C_LIBRARY).join("lib").join(arch.multiarch()))
+}
+
+/// Downloads the packages into `into`, and unpacks each in a folder of its name.
+fn unpack(maker: &Maker<'_>, arch: Arch, wanted: &[&str], into: &Path) -> Result<(), Error> {
+    download(maker, arch, wanted, into)?;
+    for package in wanted {
+        let deb = deb_of(package, into)?;
+        run(tool("dpkg-deb").arg("-x").arg(&deb).arg(into.join(package)))?;
+    }
+    Ok(())
 }
 
 /// Unpacks Python over a root whose /usr is merged.
