@@ -7,6 +7,8 @@
 
 #[path = "privileged_chroot/binds.rs"]
 mod binds;
+#[path = "privileged_chroot/disks.rs"]
+mod disks;
 #[path = "privileged_chroot/fsync.rs"]
 mod fsync;
 #[path = "privileged_chroot/image.rs"]

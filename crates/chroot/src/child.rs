@@ -16,6 +16,12 @@ const PER_LINUX32: libc::c_ulong = 8;
 /// Lists of the machine's disks.
 const DISKS: [&CStr; 4] = [c"/proc/partitions", c"/proc/diskstats", c"/proc/swaps", c"/proc/mdstat"];
 
+/// Folders that list them, or what is mounted of them.
+const DISK_FOLDERS: [&CStr; 2] = [c"/proc/fs", c"/proc/scsi"];
+
+/// One that was emptied when the image was mounted.
+const EMPTY: &CStr = c"/sys/block";
+
 /// The descriptor that reports go to; 0 to 2 are the program's own.
 const REPORT: RawFd = 3;
 
@@ -157,7 +163,10 @@ unsafe fn surround(launch: &Launch<'_>) -> Result<(), Failure> {
             protect(path, harmless).map_err(map(Step::Protect))?;
         }
         for path in DISKS {
-            hide(path).map_err(map(Step::Hide))?;
+            hide(path, c"/dev/null").map_err(map(Step::Hide))?;
+        }
+        for path in DISK_FOLDERS {
+            hide(path, EMPTY).map_err(map(Step::Hide))?;
         }
         let hostname = launch.hostname.to_bytes();
         check(Step::Unshare, libc::sethostname(hostname.as_ptr().cast(), hostname.len()))?;
@@ -187,9 +196,9 @@ fn protect(path: &CStr, flags: MountFlags) -> rustix::io::Result<()> {
     }
 }
 
-/// Empties a file of `/proc`; one that this kernel lacks is as good.
-fn hide(path: &CStr) -> rustix::io::Result<()> {
-    match mount_bind(c"/dev/null", path) {
+/// Empties a file or folder of `/proc`; one that this kernel lacks is as good.
+fn hide(path: &CStr, by: &CStr) -> rustix::io::Result<()> {
+    match mount_bind(by, path) {
         Err(rustix::io::Errno::NOENT) => Ok(()),
         result => result,
     }

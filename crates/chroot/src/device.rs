@@ -98,7 +98,8 @@ pub(crate) struct Private {
     attributes: MountAttrFlags,
 }
 
-// Of the machine's memory; each would take half of it by itself, and all of them together all of it.
+// Of the machine's memory; each would take half of it by itself, and all of them together all of it. That keeps from
+// mishaps: root of the image can remount them with more, for itself and for later commands.
 pub(crate) const DEV: Private = Private {
     kind: "tmpfs",
     target: "/dev",
@@ -145,8 +146,23 @@ const NOTHING: Private = Private {
     options: &[("mode", "0555")],
     attributes: INERT.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY),
 };
-/// Where sysfs lists the machine's disks.
-const DISKS: [&str; 4] = ["/sys/block", "/sys/class/block", "/sys/dev/block", "/sys/devices/virtual/block"];
+/// Where sysfs lists the machine's disks, and by their names or numbers what is mounted of them.
+const DISKS: [&str; 14] = [
+    "/sys/block",
+    "/sys/class/bdi",
+    "/sys/class/block",
+    "/sys/dev/block",
+    "/sys/devices/virtual/bdi",
+    "/sys/devices/virtual/block",
+    "/sys/fs/bcache",
+    "/sys/fs/bcachefs",
+    "/sys/fs/btrfs",
+    "/sys/fs/ext4",
+    "/sys/fs/f2fs",
+    "/sys/fs/nilfs2",
+    "/sys/fs/xfs",
+    "/sys/fs/zonefs",
+];
 const INERT: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 impl Private {
@@ -166,10 +182,19 @@ impl Private {
 
 /// Empties the lists of disks in the `/sys` of the tree at `top`.
 pub(crate) fn hide_disks(top: BorrowedFd<'_>) -> Result<(), Error> {
+    let mut nothing: Option<OwnedFd> = None;
     for path in DISKS.map(Path::new) {
         let failed = |source| Error::MountPoint { target: path.into(), source };
         match files::open(top, path, OFlags::PATH | OFlags::DIRECTORY) {
-            Ok(place) => attach(NOTHING.detached(path)?.as_fd(), place.as_fd()).map_err(failed)?,
+            Ok(place) => {
+                // One file system lies on all of them: another mount costs less than another tmpfs.
+                let mount = match &nothing {
+                    Some(first) => bound(first.as_fd(), Path::new(".")).map_err(failed)?,
+                    None => NOTHING.detached(path)?,
+                };
+                attach(mount.as_fd(), place.as_fd()).map_err(failed)?;
+                nothing.get_or_insert(mount);
+            }
             // Which of them there are is the kernel's choice.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),

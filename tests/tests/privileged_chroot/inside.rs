@@ -1,7 +1,7 @@
-//! What programs find in the image: quiet services, no foreign libraries, no disks, and what of the host is shown on purpose.
+//! What programs find in the image: quiet services, no foreign libraries, and what of the host is shown on purpose.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use arm_image_chroot::{Bind, ChrootRunner, Error, Node, Provisioner, ResolvConf, Root, Script, Scripts};
@@ -103,63 +103,6 @@ fn privileged_chroot_hides_what_every_program_would_load_first() {
     });
 }
 
-#[test]
-fn privileged_chroot_opens_no_disk_of_the_host() {
-    in_guest("inside::privileged_chroot_opens_no_disk_of_the_host", || {
-        let image = Image::new();
-        let number = fs::metadata(&image.devices[0]).unwrap().rdev();
-        let (major, minor) = (libc::major(number), libc::minor(number));
-        let mut root = image.root();
-        let mut make = |node: &str, what: &str| {
-            let script = format!(
-                "busybox mknod {node} {what} 2>/dev/null || {{ echo refused; exit; }}
-                 head -c 1 {node} >/dev/null 2>&1 && echo open || echo closed; busybox rm {node}"
-            );
-            sh(&mut root, &script)
-        };
-        for folder in ["/root", "/dev", "/dev/shm", "/tmp", "/run", "/boot/firmware"] {
-            let node = format!("{folder}/node");
-            assert_eq!(make(&node, &format!("b {major} {minor}")), "refused\n", "{folder}");
-        }
-        // No node works there, be it one as harmless as this.
-        for folder in ["/dev", "/dev/shm", "/tmp", "/run"] {
-            assert_eq!(make(&format!("{folder}/node"), "c 1 5"), "closed\n", "{folder}");
-        }
-        // debootstrap makes sure that such a one does; one for memory does not.
-        assert_eq!(make("/root/node", "c 1 5"), "open\n");
-        assert_eq!(make("/root/node", "c 1 1"), "closed\n");
-        let devices =
-            "for name in null zero full random urandom tty; do test -c /dev/$name || echo $name; done
-            head -c 3 /dev/zero | busybox wc -c; echo x >/dev/null && echo y >/dev/full || echo full";
-        assert_eq!(sh(&mut root, devices), "3\nfull\n");
-        assert_eq!(sh(&mut root, "busybox ls -1 /dev | busybox tr '\\n' ' '").trim(), DEVICES);
-        root.close().unwrap();
-    });
-}
-
-#[test]
-fn privileged_chroot_names_no_disk_of_the_host() {
-    in_guest("inside::privileged_chroot_names_no_disk_of_the_host", || {
-        let image = Image::new();
-        let name = image.devices[0].file_name().unwrap();
-        for folder in ["/sys/block", "/sys/class/block"] {
-            assert!(Path::new(folder).join(name).exists(), "{folder} names it on the host");
-        }
-        assert!(fs::read_to_string("/proc/partitions").unwrap().contains(name.to_str().unwrap()));
-        let mut root = image.root();
-        let folders = "/sys/block /sys/class/block /sys/dev/block /sys/devices/virtual/block";
-        let files = "/proc/partitions /proc/diskstats /proc/swaps /proc/mdstat";
-        assert_eq!(sh(&mut root, &format!("busybox find {folders} -mindepth 1 2>/dev/null; :")), "");
-        assert_eq!(sh(&mut root, &format!("cat {files} 2>/dev/null; :")), "");
-        // What people look for disks with.
-        assert_eq!(sh(&mut root, "busybox blkid; busybox fdisk -l; busybox losetup -a"), "");
-        // A program cannot hide things there either.
-        assert_eq!(sh(&mut root, "echo x 2>/dev/null >/sys/block/x || echo refused"), "refused\n");
-        root.close().unwrap();
-        assert!(Path::new("/sys/block").join(name).exists(), "the host's own is as before");
-    });
-}
-
 /// Takes all the room that there is.
 const FILL: &str = "for folder in /tmp /dev/shm /run; do
         busybox dd if=/dev/zero of=$folder/full bs=64k 2>/dev/null && exit 9
@@ -185,8 +128,6 @@ fn privileged_chroot_lets_no_program_fill_the_memory() {
         root.close().unwrap();
     });
 }
-
-const DEVICES: &str = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero";
 
 #[test]
 fn privileged_chroot_leaves_the_kernel_to_the_host() {
