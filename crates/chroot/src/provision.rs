@@ -5,6 +5,7 @@ mod download;
 mod owner;
 mod paced;
 mod shell;
+mod unfinished;
 mod upload;
 
 pub use copy::Copy;

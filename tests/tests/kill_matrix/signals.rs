@@ -32,6 +32,9 @@ use Work::{Options, Template};
 
 const CONTROL: Option<&str> = Some("/dev/mapper/control");
 const TRUE: Work = Options(&["--run", "true"]);
+const DOWNLOAD: Work = Template(
+    "provisioner \"file\" {\n direction = \"download\"\n source = \"/etc/fstab\"\n destination = \"down\"\n}\n",
+);
 
 /// A stage, and the moments in it.
 const ROWS: &[(&str, Work, Moment)] = &[
@@ -50,13 +53,9 @@ const ROWS: &[(&str, Work, Moment)] = &[
     ("provision: run", Options(&["--run", "sleep 700 & echo begun; sleep 600"]), Says("begun")),
     ("provision: script", Options(&["--script", "script"]), Says("begun")),
     ("provision: upload", Options(&["--copy", "up:/etc/up"]), Call("openat", Some("up"), 1)),
-    (
-        "provision: download",
-        Template(
-            "provisioner \"file\" {\n direction = \"download\"\n source = \"/etc/fstab\"\n destination = \"down\"\n}\n",
-        ),
-        Call("statx", Some("down"), 1),
-    ),
+    ("provision: download", DOWNLOAD, Call("statx", Some("down"), 1)),
+    // Once it is known that the source is no folder.
+    ("provision: download, as its content comes", DOWNLOAD, Call("openat2", Some("/etc/fstab"), 2)),
     (
         "provision: on this machine",
         Template(

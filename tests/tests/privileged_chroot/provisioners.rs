@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use arm_image_chroot::{
-    Download, Error, Output, Owner, Paced, Provisioner, Root, Script, Scripts, Source, Upload,
+    Download, Error, Output, Owner, Paced, Provisioner, ResolvConf, Root, Script, Scripts, Source, Upload,
 };
 use arm_image_tests::in_guest;
 
-use crate::image::{Image, go_on, is_running, sh, text};
+use crate::image::{Image, go_on, is_running, sh, text, tool};
 
 /// With a user `pi`, and what is needed to become that user.
 fn image() -> Image {
@@ -146,4 +146,35 @@ fn privileged_chroot_moves_files_in_and_out_with_owners_and_modes() {
         assert!(matches!(get("/home/pi").provision(&mut root, &mut go_on), Err(Error::Special { .. })));
         root.close().unwrap();
     });
+}
+
+#[test]
+fn privileged_download_takes_a_place_on_a_file_system_whose_files_all_have_names() {
+    in_guest(
+        "provisioners::privileged_download_takes_a_place_on_a_file_system_whose_files_all_have_names",
+        || {
+            let image = image();
+            let host = tempfile::tempdir().unwrap();
+            tool("mount", &[], &[&image.devices[1], host.path()]);
+            let mut root = Root::builder().resolv_conf(ResolvConf::Off).mount(&image.mounts()[1..]).unwrap();
+            let get = |from: &str| Download { from: from.into(), to: host.path().join("got") };
+            let names = || {
+                fs::read_dir(host.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+            };
+            let mut most = 0;
+            let mut tick = |_: Output<'_>| {
+                most = most.max(names().len());
+                ControlFlow::Continue(())
+            };
+            // A new file, one in the place of another, and a failure.
+            get("/etc/group").provision(&mut root, &mut tick).unwrap();
+            get("/etc/passwd").provision(&mut root, &mut tick).unwrap();
+            assert!(get("/etc/none").provision(&mut root, &mut go_on).is_err());
+            assert_eq!(names(), ["got"]);
+            assert_eq!(most, 2, "the unfinished one has a name");
+            assert!(fs::read_to_string(host.path().join("got")).unwrap().contains("/home/pi"));
+            root.close().unwrap();
+            tool("umount", &[], &[host.path()]);
+        },
+    );
 }

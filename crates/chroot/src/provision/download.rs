@@ -1,11 +1,12 @@
 //! Files and trees of the image, copied to the host.
 
 use super::Provisioner;
+use super::unfinished::Unfinished;
 use super::upload::ends_in_slash;
 use crate::{ChrootRunner, Entry, EntryKind, Error, Output, OutputTick};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
 /// Copies a file or a directory tree from the image to the host.
@@ -98,38 +99,19 @@ fn file(
     root: &mut dyn ChrootRunner,
     tick: OutputTick<'_>,
 ) -> Result<(), Error> {
-    let (file, partial) = unfinished(to, mode).map_err(unwritable(to))?;
-    let mut content = Ticking { file, tick, cancelled: false, failed: None };
+    let made = Unfinished::new(to, mode).map_err(unwritable(to))?;
+    let mut content = Ticking { file: made.file(), tick, cancelled: false, failed: None };
     let read = root.read(from, &mut content);
-    let outcome = match (content.cancelled, content.failed) {
+    match (content.cancelled, content.failed) {
         (true, _) => Err(Error::Cancelled),
         (_, Some(source)) => Err(unwritable(to)(source)),
-        _ => read.and_then(|()| fs::rename(&partial, to).map_err(unwritable(to))),
-    };
-    if outcome.is_err() {
-        // The first failure is the one to tell.
-        let _ = fs::remove_file(&partial);
-    }
-    outcome
-}
-
-/// A new file in the folder of `to`, under a name that nothing had.
-fn unfinished(to: &Path, mode: u32) -> io::Result<(fs::File, PathBuf)> {
-    let mut number = 0_u32;
-    loop {
-        // Not made of the file's own name, which may be as long as names get.
-        let path = to.with_file_name(format!(".arm-image-{}-{number}", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&path) {
-            // Of another thread, of a killed run, or somebody else's.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            file => return Ok((file?, path)),
-        }
+        _ => read.and_then(|()| made.finish(to).map_err(unwritable(to))),
     }
 }
 
 /// A file that ticks as it is written, and keeps what went wrong on the writing side.
 struct Ticking<'a> {
-    file: fs::File,
+    file: &'a File,
     tick: OutputTick<'a>,
     cancelled: bool,
     failed: Option<io::Error>,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::EntryKind;
 use proptest::prelude::*;
+use std::os::unix::fs::OpenOptionsExt;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nbroken\npi:x:1000:1001:,,,:/home/pi:/bin/bash\n";
 const GROUP: &str = "root:x:0:\nvideo:x:44:pi\n";
@@ -157,6 +158,36 @@ fn no_name_is_taken_but_those_of_the_tree() {
         assert_eq!(fs::read(to.join(name)).unwrap(), b"somebody's", "{name}");
     }
     assert_eq!(found(), expected);
+}
+
+#[test]
+fn what_still_comes_has_no_name_so_that_nothing_is_left_of_a_killed_download() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = fs::OpenOptions::new();
+    let unnamed = options.write(true).custom_flags(libc::O_TMPFILE).open(folder.path()).is_ok();
+    for old in [None, Some("old")] {
+        let to = folder.path().join("file");
+        if let Some(old) = old {
+            fs::write(&to, old).unwrap();
+        }
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        let before = names();
+        let mut ticks = 0;
+        let mut tick = |_: Output<'_>| {
+            ticks += 1;
+            assert_eq!(
+                names(),
+                before + usize::from(!unnamed),
+                "some file systems have only files with names"
+            );
+            ControlFlow::Continue(())
+        };
+        let download = Download { from: "/srv/a".into(), to: to.clone() };
+        download.provision(&mut image(), &mut tick).unwrap();
+        assert!(ticks > 0);
+        assert_eq!(fs::read(&to).unwrap(), b"of a");
+        assert_eq!(names(), 1);
+    }
 }
 
 #[test]
