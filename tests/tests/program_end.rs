@@ -3,9 +3,10 @@
 
 use std::fs;
 
-use arm_image_tests::images;
 use arm_image_tests::program::image::{assert_sound, ext4_file};
 use arm_image_tests::program::{Ended, Place, Running, names_in, sha256};
+use arm_image_tests::{images, in_guest};
+use nix::mount::{MsFlags, mount, umount};
 use nix::sys::signal::Signal;
 
 fn source() -> String {
@@ -158,4 +159,28 @@ fn cleanup_sweeps_what_a_killed_run_left_and_nothing_else() {
     assert_eq!(names_in(&place.temporary()), left);
     place.run(["cleanup"]).expect(0);
     assert_eq!(names_in(&place.temporary()), ["arm-image-notes.txt"]);
+}
+
+#[test]
+fn privileged_cleanup_tells_what_it_has_removed_and_what_it_could_not() {
+    in_guest("privileged_cleanup_tells_what_it_has_removed_and_what_it_could_not", || {
+        let place = Place::new();
+        // As a killed run leaves them: with a lock that nobody holds.
+        let [one, held, two] = ["a", "b", "c"].map(|name| {
+            let folder = place.temporary().join(format!("arm-image-scratch-{name}"));
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("lock"), "").unwrap();
+            folder
+        });
+        let inner = held.join("mounted");
+        fs::create_dir(&inner).unwrap();
+        mount(Some("none"), &inner, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        let ended = place.run(["cleanup"]).expect(1);
+        let ended = ended.prints(&format!("folder {}\nfolder {}", one.display(), two.display()));
+        let _ = ended.says(&format!("failed to remove `{}`", held.display())).says("busy");
+        assert_eq!(names_in(&place.temporary()), ["arm-image-scratch-b"]);
+        umount(&inner).unwrap();
+        place.run(["cleanup"]).expect(0).prints(&format!("folder {}", held.display()));
+        place.assert_clean();
+    });
 }

@@ -25,7 +25,7 @@ use arm_image_qemu::Arch;
 /// The first thing that went wrong; whatever was set up until then has been taken down again.
 pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> {
     check(plan)?;
-    if let Err(error) = sweep(scratch, false) {
+    if let Err(error) = sweep(scratch, false, &mut |_| ()) {
         // What an earlier run left is no reason not to do this one.
         tell(on, Event::Warning(&format!("a killed run's leftovers stay: {}", crate::chain(&error))))?;
     }

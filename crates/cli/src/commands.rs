@@ -120,8 +120,11 @@ pub(crate) fn run(
             return Ok(ExitCode::from(if machine.able() { 0 } else { 7 }));
         }
         Command::Cleanup(cleanup) => {
-            let swept = arm_image::sweep(&around.scratch, cleanup.dry_run)?;
-            return print(&swept.join("\n"));
+            let mut swept = Vec::new();
+            let done =
+                arm_image::sweep(&around.scratch, cleanup.dry_run, &mut |line| swept.push(line.to_owned()));
+            // What is gone is told also where something else stays.
+            return print(&swept.join("\n")).and_then(|code| done.map(|()| code));
         }
         Command::Completions(completions) => {
             clap_complete::generate(

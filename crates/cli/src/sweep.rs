@@ -12,41 +12,37 @@ use rustix::fs::OFlags;
 use crate::{Error, SCRATCH_PREFIX, machine};
 
 /// Removes what processes of this library left that are gone: marked device-mapper names, `binfmt_misc` entries, and
-/// folders in `scratch`. Gives a line for each; with `dry_run` that is all.
+/// folders in `scratch`. Tells `on` a line for each, once it is gone; with `dry_run` that is all.
 ///
 /// # Errors
 ///
 /// The first reason why something of ours could not be looked at or removed; the rest is removed all the same. Of the
 /// kernel's names only a process that may mount has any, so for others they are left alone.
-pub fn sweep(scratch: &Path, dry_run: bool) -> Result<Vec<String>, Error> {
-    let mut swept = Swept { dry_run, lines: Vec::new(), failed: None };
+pub fn sweep(scratch: &Path, dry_run: bool, on: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    let mut sweep = Sweep { dry_run, on, failed: None };
     // Who may not mount has not made any of these.
     if machine::may_mount() {
-        for one in swept.found(arm_image_mapper::stale()) {
-            swept.remove(format!("device-mapper name {}", one.name), || one.remove());
+        for one in sweep.found(arm_image_mapper::stale()) {
+            sweep.remove(&format!("device-mapper name {}", one.name), || one.remove());
         }
-        for one in swept.found(arm_image_qemu::stale()) {
-            swept.remove(format!("binfmt_misc entry {}", one.name()), || one.remove());
+        for one in sweep.found(arm_image_qemu::stale()) {
+            sweep.remove(&format!("binfmt_misc entry {}", one.name()), || one.remove());
         }
     }
-    for folder in swept.found(stale_folders(scratch)) {
-        swept.remove(format!("folder {}", folder.path.display()), || folder.remove());
+    for folder in sweep.found(stale_folders(scratch)) {
+        sweep.remove(&format!("folder {}", folder.path.display()), || folder.remove());
     }
-    match swept.failed {
-        Some(error) => Err(error),
-        None => Ok(swept.lines),
-    }
+    sweep.failed.map_or(Ok(()), Err)
 }
 
-/// What has been swept so far.
-struct Swept {
+struct Sweep<'a> {
     dry_run: bool,
-    lines: Vec<String>,
+    on: &'a mut dyn FnMut(&str),
     /// The first failure.
     failed: Option<Error>,
 }
 
-impl Swept {
+impl Sweep<'_> {
     fn found<T, E: Into<Error>>(&mut self, found: Result<Vec<T>, E>) -> Vec<T> {
         found.unwrap_or_else(|error| {
             self.failed.get_or_insert(error.into());
@@ -54,12 +50,10 @@ impl Swept {
         })
     }
 
-    fn remove<E: Into<Error>>(&mut self, line: String, remove: impl FnOnce() -> Result<(), E>) {
-        self.lines.push(line);
-        if !self.dry_run
-            && let Err(error) = remove()
-        {
-            self.failed.get_or_insert(error.into());
+    fn remove<E: Into<Error>>(&mut self, line: &str, remove: impl FnOnce() -> Result<(), E>) {
+        match if self.dry_run { Ok(()) } else { remove() } {
+            Ok(()) => (self.on)(line),
+            Err(error) => drop(self.failed.get_or_insert(error.into())),
         }
     }
 }
@@ -230,7 +224,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..2 {
-                scope.spawn(|| (0..200).for_each(|_| drop(sweep(place.path(), false).unwrap())));
+                scope.spawn(|| (0..200).for_each(|_| sweep(place.path(), false, &mut |_| ()).unwrap()));
             }
             for _ in 0..200 {
                 let made = Scratch::make(place.path()).unwrap();
