@@ -18,5 +18,9 @@ mod panics;
 mod random;
 #[path = "kill_matrix/signals.rs"]
 mod signals;
+#[path = "kill_matrix/traced.rs"]
+mod traced;
 #[path = "kill_matrix/unprivileged.rs"]
 mod unprivileged;
+#[path = "kill_matrix/waiting.rs"]
+mod waiting;

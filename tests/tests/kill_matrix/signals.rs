@@ -1,25 +1,22 @@
 //! Every stage on this kernel, and every signal that ends programs.
 
-use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
 
-use arm_image_tests::program::{Ended, Running, tool};
+use arm_image_tests::program::Ended;
 use nix::sys::signal::Signal;
 
 use crate::judge::{Judge, with_image};
+use crate::traced::Call::{First, InThread};
+use crate::traced::{self, Call};
 
 /// When the signal comes.
 enum Moment {
-    /// As this system call begins for the nth time in the first thread; only of calls with this path or one of its files,
-    /// if any.
-    Call(&'static str, Option<&'static str>, u32),
-    /// As this system call begins for the nth time in a thread that the program makes.
-    InThread(&'static str, u32),
+    /// As this system call begins.
+    At(Call),
     /// Once this line is said.
     Says(&'static str),
 }
-use Moment::{Call, InThread, Says};
+use Moment::{At, Says};
 
 /// What is built.
 enum Work {
@@ -38,24 +35,24 @@ const DOWNLOAD: Work = Template(
 
 /// A stage, and the moments in it.
 const ROWS: &[(&str, Work, Moment)] = &[
-    ("unpack", TRUE, Call("ftruncate", None, 1)),
-    ("table", TRUE, Call("ftruncate", None, 2)),
-    ("emulation", TRUE, Call("memfd_create", None, 1)),
-    ("map: the whole image", TRUE, Call("ioctl", Some("/dev/loop0"), 1)),
-    ("map: before a table is loaded", TRUE, Call("ioctl", CONTROL, 7)),
-    ("map: before a device works", TRUE, Call("ioctl", CONTROL, 8)),
-    ("map: before a device is removed with its last close", TRUE, Call("ioctl", CONTROL, 9)),
-    ("map: the second partition", TRUE, Call("ioctl", CONTROL, 13)),
-    ("grow", TRUE, Call("fsmount", None, 1)),
-    ("mount: the root", TRUE, InThread("move_mount", 1)),
-    ("mount: one of many", TRUE, InThread("move_mount", 9)),
-    ("mount: the last", TRUE, InThread("pivot_root", 1)),
+    ("unpack", TRUE, At(First("ftruncate", None, 1))),
+    ("table", TRUE, At(First("ftruncate", None, 2))),
+    ("emulation", TRUE, At(First("memfd_create", None, 1))),
+    ("map: the whole image", TRUE, At(First("ioctl", Some("/dev/loop0"), 1))),
+    ("map: before a table is loaded", TRUE, At(First("ioctl", CONTROL, 7))),
+    ("map: before a device works", TRUE, At(First("ioctl", CONTROL, 8))),
+    ("map: before a device is removed with its last close", TRUE, At(First("ioctl", CONTROL, 9))),
+    ("map: the second partition", TRUE, At(First("ioctl", CONTROL, 13))),
+    ("grow", TRUE, At(First("fsmount", None, 1))),
+    ("mount: the root", TRUE, At(InThread("move_mount", 1))),
+    ("mount: one of many", TRUE, At(InThread("move_mount", 9))),
+    ("mount: the last", TRUE, At(InThread("pivot_root", 1))),
     ("provision: run", Options(&["--run", "sleep 700 & echo begun; sleep 600"]), Says("begun")),
     ("provision: script", Options(&["--script", "script"]), Says("begun")),
-    ("provision: upload", Options(&["--copy", "up:/etc/up"]), Call("openat", Some("up"), 1)),
-    ("provision: download", DOWNLOAD, Call("statx", Some("down"), 1)),
+    ("provision: upload", Options(&["--copy", "up:/etc/up"]), At(First("openat", Some("up"), 1))),
+    ("provision: download", DOWNLOAD, At(First("statx", Some("down"), 1))),
     // Once it is known that the source is no folder.
-    ("provision: download, as its content comes", DOWNLOAD, Call("openat2", Some("/etc/fstab"), 2)),
+    ("provision: download, as its content comes", DOWNLOAD, At(First("openat2", Some("/etc/fstab"), 2))),
     (
         "provision: on this machine",
         Template(
@@ -71,60 +68,26 @@ const ROWS: &[(&str, Work, Moment)] = &[
     (
         "provision: what a local script leaves among the temporary files",
         Template("provisioner \"shell-local\" {\n inline = [\"true\"]\n}\n"),
-        Call("unlink", None, 1),
+        At(First("unlink", None, 1)),
     ),
-    ("teardown: writing the first file system back", TRUE, Call("syncfs", None, 1)),
-    ("teardown: writing the second back", TRUE, Call("syncfs", None, 2)),
-    ("teardown: unmapping", TRUE, Call("ioctl", CONTROL, 15)),
-    ("write out", TRUE, Call("fsync", None, 1)),
-    ("rename", TRUE, Call("rename", None, 1)),
+    ("teardown: writing the first file system back", TRUE, At(First("syncfs", None, 1))),
+    ("teardown: writing the second back", TRUE, At(First("syncfs", None, 2))),
+    ("teardown: unmapping", TRUE, At(First("ioctl", CONTROL, 15))),
+    ("write out", TRUE, At(First("fsync", None, 1))),
+    ("rename", TRUE, At(First("rename", None, 1))),
 ];
 
 /// Ends a build with these arguments at `moment` by `signal`.
-fn end(judge: &Judge, arguments: Vec<String>, moment: &Moment, signal: Signal) -> Ended {
-    let command = judge.place.command(arguments);
-    let mut strace = tool("strace");
-    let (name, path, count) = match moment {
+fn end(judge: &Judge, arguments: &[String], moment: &Moment, signal: Signal) -> Ended {
+    match moment {
+        At(call) => traced::run(&judge.place, arguments, [(*call, &*format!("signal={signal}"))]),
         Says(line) => {
-            let mut running = Running::start(command);
+            let mut running = judge.place.start(arguments);
             running.until(line);
             running.send(signal);
-            return running.wait();
+            running.wait()
         }
-        Call(name, path, count) => (name, *path, count),
-        InThread(name, count) => {
-            strace.arg("-f");
-            (name, None, count)
-        }
-    };
-    let log = tempfile::NamedTempFile::new().unwrap();
-    strace.arg("-qq").arg("-o").arg(log.path()).arg("-e").arg(format!("trace={name}"));
-    if let Some(path) = path {
-        // It compares with what the program says, which may be relative or not.
-        strace.arg("-P").arg(path).arg("-P").arg(judge.place.path(path));
     }
-    strace.arg("-e").arg(format!("inject={name}:signal={}:when={count}", signal.as_str()));
-    let ended = Ended(around(strace, &command).output().unwrap());
-    let said = std::fs::read_to_string(log.path()).unwrap();
-    assert!(said.contains(signal.as_str()), "the moment did not come: {said}{ended:?}");
-    ended
-}
-
-/// `command`, run by `by`.
-fn around(mut by: Command, command: &Command) -> Command {
-    by.arg(command.get_program()).args(command.get_args());
-    if let Some(folder) = command.get_current_dir() {
-        by.current_dir(folder);
-    }
-    let changes: Vec<(OsString, Option<OsString>)> =
-        command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
-    for (name, value) in changes {
-        match value {
-            Some(value) => by.env(name, value),
-            None => by.env_remove(name),
-        };
-    }
-    by
 }
 
 fn all(image: &Path, mapper: &str, signal: Signal, rows: &mut dyn Iterator<Item = &(&str, Work, Moment)>) {
@@ -141,7 +104,7 @@ fn all(image: &Path, mapper: &str, signal: Signal, rows: &mut dyn Iterator<Item 
                 ["build", "t.pkr.hcl", "--isolation", "host", "--mapper", mapper].map(str::to_owned).to_vec()
             }
         };
-        let ended = end(&judge, arguments, moment, signal);
+        let ended = end(&judge, &arguments, moment, signal);
         let row = format!("{stage}, {mapper}, {signal}");
         // The signal comes as the image gets its name: both ends of it are right, but not one between.
         if *stage == "rename" && ended.0.status.success() {
@@ -189,7 +152,7 @@ fn privileged_sigkill_leaves_nothing_at_any_stage() {
 #[test]
 fn privileged_sigkill_leaves_nothing_of_loop_devices() {
     with_image("signals::privileged_sigkill_leaves_nothing_of_loop_devices", |image| {
-        let of_dm = |moment: &Moment| matches!(moment, Call(_, path, _) if *path == CONTROL);
+        let of_dm = |moment: &Moment| matches!(moment, At(First(_, path, _)) if *path == CONTROL);
         all(image, "loop", Signal::SIGKILL, &mut ROWS.iter().filter(|(_, _, moment)| !of_dm(moment)));
     });
 }
