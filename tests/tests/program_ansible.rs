@@ -158,7 +158,11 @@ fn what_goes_wrong(image: &Path) {
     assert_eq!(names_in(&place.work()).iter().filter(|name| name.starts_with("o.img")).count(), 0);
 
     let variables = ["--var", &image, "--var", "playbook=other.yml", "--var", "command=/opt/no-such-ansible"];
-    let missing = place.run(["build", "t.pkr.hcl"].iter().chain(&variables)).expect(8);
+    let missing = place.run(["build", "t.pkr.hcl"].iter().chain(&variables)).expect(3);
+    let _ = missing.says("t.pkr.hcl:16:").says("there is no program `/opt/no-such-ansible`");
+    // What a step before is to make is looked for when it is needed.
+    place.write("later.pkr.hcl", template.join("\n").replace("user   ", "skip_version_check = true\nuser"));
+    let missing = place.run(["build", "later.pkr.hcl"].iter().chain(&variables)).expect(8);
     let _ = missing.says("there is no `/opt/no-such-ansible` on this machine");
 
     // As with ansible-core alone.

@@ -20,6 +20,8 @@ const STUBS: &[&str] = &[
     "a",
     "a.sh",
     "b.sh",
+    "bin/ansible-galaxy",
+    "bin/ansible-playbook",
     "bin/qemu-aarch64-static",
     "bin/qemu-arm-static",
     "group/group_vars/",

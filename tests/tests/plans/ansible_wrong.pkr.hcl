@@ -8,6 +8,9 @@ build {
 
   provisioner "ansible" {
     playbook_file   = "not-there.yml"
+    command         = "no-such-ansible"
+    galaxy_file     = "requirements.yml"
+    galaxy_command  = "/opt/no-such-galaxy"
     inventory_file  = "hosts"
     host_alias      = "my board"
     groups          = ["[all]", "${build.MountPath}"]

@@ -148,16 +148,20 @@ impl<'a> Lowering<'a> {
         self.seen.get_or_insert_with(|| at.clone());
     }
 
-    /// The program that the key names: a path, or a name to be looked for in the search path.
+    /// The program called `name`: a path, or a name to be looked for in the search path.
+    pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(name);
+        if name.contains('/') {
+            return path.is_file().then_some(path);
+        }
+        self.base.enter.search.iter().map(|folder| folder.join(&path)).find(|path| path.is_file())
+    }
+
+    /// The program that the key names.
     pub(super) fn program(&mut self, source: &Source, key: &str) -> Option<PathBuf> {
         let setting = source.settings.get(key)?;
         let name = setting.value.as_str()?;
-        let path = PathBuf::from(name);
-        let found = if name.contains('/') {
-            path.is_file().then_some(path)
-        } else {
-            self.base.enter.search.iter().map(|folder| folder.join(&path)).find(|path| path.is_file())
-        };
+        let found = self.find(name);
         if found.is_none() {
             let message = format!("there is no program `{name}`");
             match source.kind.as_str() {

@@ -27,11 +27,14 @@ const EXTRA_VARS: &str =
 /// What playbooks call the image where nothing else is said, as with Packer.
 const ALIAS: &str = "default";
 
+/// What is run where nothing else is said.
+const PLAYBOOK: &str = "ansible-playbook";
+const GALAXY: &str = "ansible-galaxy";
+
 const NO_EFFECT: &[(&str, &str)] = &[
     ("inventory_file_template", "the image is reached by its path, not by an address and a port"),
     ("keep_inventory_file", "its path leads to nothing once the image is finished"),
     ("user", "the playbook runs as the image's root"),
-    ("skip_version_check", "no version is asked for"),
 ];
 
 /// The playbook, run on this machine in the image that it sees mounted.
@@ -39,6 +42,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> O
     let settings = &provisioner.settings;
     lowering.all_without_effect(settings, NO_EFFECT);
     lowering.needs_to_be_seen(&provisioner.at);
+    must_be_installed(lowering, provisioner);
     if let Some(setting) = settings.get("inventory_file") {
         let why = "the image's path is known only while it is mounted";
         let hint =
@@ -81,6 +85,26 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> O
     Some(Local { env: environment(settings), ..Local::of([Script::Inline(script(settings, &arguments))]) })
 }
 
+/// Says which of ansible's programs are missing, before anything is done.
+fn must_be_installed(lowering: &mut Lowering<'_>, provisioner: &Provisioner) {
+    let settings = &provisioner.settings;
+    let own_path = settings.texts("ansible_env_vars").iter().any(|pair| pair.starts_with("PATH="));
+    // Packer asks for the version at the beginning, too, and this is how it is told not to.
+    if own_path || settings.flag("skip_version_check") == Some(true) {
+        return;
+    }
+    let galaxy = settings.has("galaxy_file").then_some(("galaxy_command", GALAXY));
+    for (key, usual) in [("command", PLAYBOOK)].into_iter().chain(galaxy) {
+        let name = settings.text(key).unwrap_or(usual);
+        if lowering.find(name).is_none() {
+            let at = settings.get(key).map_or(&provisioner.at, |setting| &setting.at);
+            let hint = "install Debian's package `ansible`, or give its path; \
+                where a step before installs it, write skip_version_check = true";
+            lowering.error(at, format!("there is no program `{name}` on this machine"), hint);
+        }
+    }
+}
+
 fn environment(settings: &Settings) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     let mut env = vec![
         // Its own choice, `~/.ansible/tmp`, would stay in the image.
@@ -103,7 +127,7 @@ fn environment(settings: &Settings) -> Vec<(std::ffi::OsString, std::ffi::OsStri
 /// What a shell runs, which stops at the first command that fails.
 fn script(settings: &Settings, arguments: &[String]) -> String {
     let playbook = quoted(settings.text("playbook_file").unwrap_or_default());
-    let command = settings.text("command").unwrap_or("ansible-playbook");
+    let command = settings.text("command").unwrap_or(PLAYBOOK);
     let ansible = quoted(command);
     let mut lines = vec![
         // What the step is called, and no more.
@@ -177,7 +201,7 @@ fn inventory(settings: &Settings) -> Vec<String> {
 }
 
 fn galaxy(settings: &Settings) -> Option<String> {
-    let program = settings.text("galaxy_command").unwrap_or("ansible-galaxy");
+    let program = settings.text("galaxy_command").unwrap_or(GALAXY);
     let mut line = format!("{} install -r {}", quoted(program), quoted(settings.text("galaxy_file")?));
     for (key, option) in
         [("galaxy_force_install", "--force"), ("galaxy_force_with_deps", "--force-with-deps")]
