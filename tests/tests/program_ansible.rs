@@ -16,7 +16,7 @@ const RAW: &str = r#"
 - hosts: default
   gather_facts: false
   tasks:
-    - raw: echo {{ greeting }} from {{ inventory_hostname }}, {{ packer_build_name }} of {{ packer_builder_type }} > /etc/raw
+    - raw: echo {{ greeting }} from {{ inventory_hostname }}, {{ packer_build_name | quote }} of {{ packer_builder_type }} > /etc/raw
     - script: note.sh {{ mount }}
 - hosts: kitchens
   gather_facts: false
@@ -36,13 +36,13 @@ variable "playbook" {}
 variable "command" {
   default = "ansible-playbook"
 }
-source "arm-image" "a" {
+source "arm-image" "it's a" {
   iso_url         = var.image
   iso_checksum    = "none"
   output_filename = "o.img"
 }
 build {
-  sources = ["source.arm-image.a"]
+  sources = ["source.arm-image.it's a"]
   provisioner "ansible" {
     playbook_file       = var.playbook
     command             = var.command
@@ -134,7 +134,7 @@ fn what_the_inventory_holds(image: &Path) {
     let ended = place.run(["build", "t.pkr.hcl", "--var", &image, "--var", "playbook=raw.yml"]).expect(0);
     let _ = ended.says("the key `user` has no effect").says("not `/mnt/image`");
     let image = place.path("o.img");
-    assert_eq!(ext4_file(&image, 2, "/etc/raw"), "hello from default, a of arm-image\n");
+    assert_eq!(ext4_file(&image, 2, "/etc/raw"), "hello from default, it's a of arm-image\n");
     assert_eq!(ext4_file(&image, 2, "/etc/groups-seen"), "1 0\n");
     assert_eq!(ext4_file(&image, 2, "/etc/role"), "role\n");
     assert_eq!(names_in(&place.path("roles")), ["of_the_galaxy"]);

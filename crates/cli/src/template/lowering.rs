@@ -85,10 +85,10 @@ impl<'a> Lowering<'a> {
             self.error(setting.map_or(&build.source.at, |setting| &setting.at), problem, hint);
         }
         for provisioner in &build.provisioners {
-            plan.steps.extend(steps::lower(self, provisioner, &env));
+            plan.steps.extend(steps::lower(self, &build.source, provisioner, &env));
         }
         if let Some(provisioner) = &build.error_cleanup {
-            plan.on_failure.extend(steps::lower(self, provisioner, &env));
+            plan.on_failure.extend(steps::lower(self, &build.source, provisioner, &env));
         }
         if let Some(at) = self.seen.take() {
             if plan.enter.isolation == Isolation::Guest {

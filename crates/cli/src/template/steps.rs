@@ -10,7 +10,7 @@ use std::{
 };
 
 use arm_image_chroot::{Download, Owner, Script, Scripts, Source, Upload};
-use arm_image_template::{Provisioner, Setting, Settings};
+use arm_image_template::{Provisioner, Setting, Settings, Source as Built};
 
 pub(super) use local::local;
 
@@ -26,9 +26,10 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ("skip_clean", SCRIPTS_ARE_KEPT_APART),
 ];
 
-/// The steps that `provisioner` stands for; `env` is for all that runs in the image.
+/// The steps that `provisioner` stands for in a build of `source`; `env` is for all that runs in the image.
 pub(super) fn lower(
     lowering: &mut Lowering<'_>,
+    source: &Built,
     provisioner: &Provisioner,
     env: &[(OsString, OsString)],
 ) -> Vec<Step> {
@@ -39,7 +40,7 @@ pub(super) fn lower(
             .map(Work::Local)
             .into_iter()
             .collect(),
-        "ansible" => ansible::lower(lowering, provisioner).map(Work::Local).into_iter().collect(),
+        "ansible" => vec![Work::Local(ansible::lower(lowering, source, provisioner))],
         _ if provisioner.settings.flag("disable") == Some(true) => Vec::new(),
         _ => {
             let note = provisioner.settings.text("note").unwrap_or_default().to_owned();

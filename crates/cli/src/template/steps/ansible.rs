@@ -5,7 +5,7 @@ mod arguments;
 use std::path::Path;
 
 use arm_image_chroot::Script;
-use arm_image_template::{Provisioner, Settings, deferred};
+use arm_image_template::{Provisioner, Settings, Source, deferred};
 
 use super::{each_text, must_be_there};
 use crate::{
@@ -19,10 +19,6 @@ const MOUNT_PATH: &str = "\"$ARM_IMAGE_MOUNT_PATH\"";
 /// The whole name: the short one is known only where the collection is installed, and an old ansible that has it in
 /// itself is not to be taken for one that has the collection.
 const CONNECTION: &str = "community.general.chroot";
-
-/// The variables that Packer gives every playbook, from those that it gives every script.
-const EXTRA_VARS: &str =
-    "--extra-vars \"packer_build_name='$PACKER_BUILD_NAME' packer_builder_type='$PACKER_BUILDER_TYPE'\"";
 
 /// What playbooks call the image where nothing else is said, as with Packer.
 const ALIAS: &str = "default";
@@ -38,7 +34,7 @@ const NO_EFFECT: &[(&str, &str)] = &[
 ];
 
 /// The playbook, run on this machine in the image that it sees mounted.
-pub(super) fn lower(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> Option<Local> {
+pub(super) fn lower(lowering: &mut Lowering<'_>, source: &Source, provisioner: &Provisioner) -> Local {
     let settings = &provisioner.settings;
     lowering.all_without_effect(settings, NO_EFFECT);
     lowering.needs_to_be_seen(&provisioner.at);
@@ -82,7 +78,10 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> O
             );
         }
     });
-    Some(Local { env: environment(settings), ..Local::of([Script::Inline(script(settings, &arguments))]) })
+    // The variables that Packer gives every playbook; as JSON, in which a name may hold anything.
+    let names = serde_json::json!({"packer_build_name": source.name, "packer_builder_type": source.kind});
+    let script = script(settings, &names.to_string(), &arguments);
+    Local { env: environment(settings), ..Local::of([Script::Inline(script)]) }
 }
 
 /// Says which of ansible's programs are missing, before anything is done.
@@ -125,7 +124,7 @@ fn environment(settings: &Settings) -> Vec<(std::ffi::OsString, std::ffi::OsStri
 }
 
 /// What a shell runs, which stops at the first command that fails.
-fn script(settings: &Settings, arguments: &[String]) -> String {
+fn script(settings: &Settings, names: &str, arguments: &[String]) -> String {
     let playbook = quoted(settings.text("playbook_file").unwrap_or_default());
     let command = settings.text("command").unwrap_or(PLAYBOOK);
     let ansible = quoted(command);
@@ -144,7 +143,7 @@ fn script(settings: &Settings, arguments: &[String]) -> String {
     ];
     lines.extend(inventory(settings));
     lines.extend(galaxy(settings));
-    let mut run = format!("{ansible} --inventory \"$folder/hosts\" {EXTRA_VARS}");
+    let mut run = format!("{ansible} --inventory \"$folder/hosts\" --extra-vars {}", quoted(names));
     for argument in arguments {
         run += &format!(" {}", word(argument));
     }
