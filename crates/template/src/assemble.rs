@@ -43,6 +43,14 @@ fn keys_exclude(settings: &Settings) -> Vec<keys::Complaint> {
     }
 }
 
+/// Complains of a source's name that could not be a part of the names of files, as it is for outputs.
+pub(crate) fn check_name(session: &Session<'_>, name: &str, place: &Place<'_>) {
+    if ["", ".", ".."].contains(&name) || name.contains(|letter: char| letter == '/' || letter.is_control()) {
+        let hint = "it becomes a part of the names of files, so it is no path".to_owned();
+        session.error(place.text, &place.range, format!("a source cannot be called {name:?}"), hint);
+    }
+}
+
 /// For which source things are put together.
 pub(crate) struct Assembly<'a> {
     pub(crate) session: &'a Session<'a>,

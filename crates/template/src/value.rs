@@ -160,6 +160,17 @@ impl Value {
         }
     }
 
+    /// Whether a string in it has a zero byte, which no command, path or variable can have.
+    pub(crate) fn has_zero(&self) -> bool {
+        match self {
+            Self::String(text) => text.contains('\0'),
+            Self::List(list) => list.iter().any(Self::has_zero),
+            Self::Map(map) => map.values().any(Self::has_zero),
+            Self::Sensitive(inner) => inner.0.has_zero(),
+            Self::Null | Self::Bool(_) | Self::Number(_) => false,
+        }
+    }
+
     /// How deep lists and maps are nested.
     pub(crate) fn depth(&self) -> usize {
         match self {

@@ -15,7 +15,6 @@ source "arm" "b" {
   image_build_method = "resize"
   image_size         = "a lot"
   image_path         = "same.img"
-  image_chroot_env   = ["=x"]
   image_partitions {
     name       = "root"
     mountpoint = "/"

@@ -73,16 +73,8 @@ pub(super) fn lower(
             }
         }
     }
-    let mut env = Vec::new();
-    if let Some(setting) = settings.get("image_chroot_env") {
-        for pair in settings.texts("image_chroot_env") {
-            match pair.split_once('=') {
-                Some((name, value)) if !name.is_empty() => env.push((name.into(), value.into())),
-                _ => lowering.error(&setting.at, "an element of `image_chroot_env` is not `NAME=value`", ""),
-            }
-        }
-    }
-    env
+    let pairs = settings.texts("image_chroot_env").into_iter().filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// A command of this machine as a shell takes it, with the places of the image filled in.

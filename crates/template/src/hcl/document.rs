@@ -8,9 +8,11 @@ use hcl_edit::expr::Expression;
 use hcl_edit::structure::{Block, Body, Structure};
 
 use crate::Text;
+use crate::assemble::check_name;
 use crate::deferred;
 use crate::session::{LARGEST_TEXT, Session};
 use crate::suggest;
+use crate::text::Place;
 
 /// A block and the file it is in.
 #[derive(Clone, Copy)]
@@ -141,6 +143,7 @@ impl<'a> Document<'a> {
             "locals" => self.add_locals(session, found),
             "local" => self.add_local(session, found),
             "source" => {
+                check_name(session, found.label(1), &Place { text: found.text, range: found.head() });
                 let name = format!("{}.{}", found.label(0), found.label(1));
                 if self.sources.insert(name.clone(), found).is_some() {
                     session.error(

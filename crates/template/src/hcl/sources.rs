@@ -3,9 +3,11 @@
 use hcl_edit::structure::Body;
 
 use super::document::{Document, Found, span};
+use crate::assemble::check_name;
 use crate::evaluate::{Evaluator, Scope};
 use crate::session::Session;
 use crate::suggest;
+use crate::text::Place;
 use crate::{Text, Value};
 
 /// A source as a build uses it.
@@ -87,7 +89,11 @@ pub(super) fn used_sources<'a>(
         if let Some(attribute) = block.body.get_attribute("name") {
             match Evaluator::new(session).keep(&attribute.value, scope) {
                 Ok(value) => match value.as_str() {
-                    Some(name) => used.name = name.to_owned(),
+                    Some(name) => {
+                        let place = Place { text: build.text, range: span(&attribute.value) };
+                        check_name(session, name, &place);
+                        used.name = name.to_owned();
+                    }
                     None => session.error(build.text, &span(&attribute.value), "the name is no string", None),
                 },
                 Err(fault) => session.fault(build.text, fault, &span(&attribute.value)),

@@ -104,6 +104,29 @@ pub(crate) fn required(settings: &Settings, keys: &[&'static str]) -> Vec<Compla
     absent.map(|key| missing(&[key], format!("the key `{key}` is missing"), "")).collect()
 }
 
+/// Complains of what is no `NAME=value` in the list of variables called `key`.
+pub(crate) fn pairs(settings: &Settings, key: &'static str) -> Vec<Complaint> {
+    let texts = settings.texts(key);
+    let names = texts.iter().map(|pair| pair.split_once('=').map(|(name, _)| name));
+    if names.clone().any(|name| name.is_none_or(str::is_empty)) {
+        let message = format!("an element of `{key}` is not `NAME=value`");
+        return vec![complaint(Some(key), message, "as in [\"LANG=C.UTF-8\"]")];
+    }
+    variables(key, names.flatten())
+}
+
+/// Complains of the first of `names` that a shell could not set.
+pub(crate) fn variables<'n>(key: &'static str, names: impl IntoIterator<Item = &'n str>) -> Vec<Complaint> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let is_name = |name: &str| {
+        !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()) && name.chars().all(fits)
+    };
+    let wrong = names.into_iter().find(|name| !is_name(name));
+    let message = |name| format!("`{key}`: no variable can be called {name:?}");
+    let hint = "letters, digits and `_`, the first no digit";
+    wrong.map(|name| complaint(Some(key), message(name), hint)).into_iter().collect()
+}
+
 /// A key as read, before it is known whether it is one.
 pub(crate) struct Entry<'a> {
     pub(crate) name: String,
@@ -175,6 +198,16 @@ impl Schema {
                 (entry.text, entry.value.clone(), entry.name.clone(), entry.key.clone());
             match fit::fit(session, owner, kind, entry, weak) {
                 Ok(Value::Null) => drop(places.remove(&name)),
+                // The content of a file may be anything.
+                Ok(value) if name != "content" && value.has_zero() => {
+                    session.error(
+                        text,
+                        &range,
+                        format!("the key `{name}`: a zero byte cannot be in it"),
+                        None,
+                    );
+                    meant.push(name);
+                }
                 Ok(value) => {
                     // What is switched off has no effect anywhere.
                     if let Status::Ignored(why) = status

@@ -2,7 +2,7 @@
 
 use super::Kind::{Duration, Flag, OneOf, Text, TextMap, Texts, Whole, Wholes};
 use super::Status::{Current, Ignored};
-use super::{Complaint, Key, Schema, complaint, one_of, required};
+use super::{Complaint, Key, Schema, complaint, one_of, pairs, required, variables};
 use crate::model::Settings;
 
 /// The types of provisioners there are.
@@ -51,23 +51,19 @@ static SHELL: Schema = Schema {
 
 fn check_shell(settings: &Settings) -> Vec<Complaint> {
     let mut found = one_of(settings, &["inline", "script", "scripts"]);
-    found.extend(check_pairs(settings));
+    found.extend(check_variables(settings));
     if settings.has("inline") && settings.flag("binary") == Some(true) {
         found.push(complaint(Some("binary"), "`binary` goes with a script, not with `inline`", ""));
     }
     found
 }
 
-/// Each element of `environment_vars` has to be `NAME=value`.
-fn check_pairs(settings: &Settings) -> Vec<Complaint> {
-    let pairs = settings.texts("environment_vars");
-    let wrong = pairs.iter().any(|pair| pair.split_once('=').is_none_or(|(name, _)| name.is_empty()));
-    let message = "an element of `environment_vars` is not `NAME=value`";
-    if wrong {
-        vec![complaint(Some("environment_vars"), message, "as in [\"LANG=C.UTF-8\"]")]
-    } else {
-        Vec::new()
-    }
+/// The variables of a script.
+fn check_variables(settings: &Settings) -> Vec<Complaint> {
+    let mut found = pairs(settings, "environment_vars");
+    let map = settings.get("env").and_then(|setting| setting.value.as_map());
+    found.extend(variables("env", map.into_iter().flatten().map(|(name, _)| name.as_str())));
+    found
 }
 
 /// Also the keys of the post-processor of that name.
@@ -89,7 +85,7 @@ pub(super) const SHELL_LOCAL_KEYS: &[Key] = &[
 
 pub(super) fn check_shell_local(settings: &Settings) -> Vec<Complaint> {
     let mut found = one_of(settings, &["inline", "script", "scripts", "command"]);
-    found.extend(check_pairs(settings));
+    found.extend(check_variables(settings));
     found
 }
 
@@ -135,6 +131,14 @@ fn check_file(settings: &Settings) -> Vec<Complaint> {
             "mode = \"0644\"",
         ));
     }
+    let is_owner = |text: &str| text.split(':').count() <= 2 && text.split(':').all(|part| !part.is_empty());
+    if settings.text("owner").is_some_and(|text| !is_owner(text)) {
+        found.push(complaint(
+            Some("owner"),
+            "`owner` is a user, or a user and a group",
+            "owner = \"pi:users\"",
+        ));
+    }
     found
 }
 
@@ -170,7 +174,11 @@ static ANSIBLE: Schema = Schema {
         ("ansible_proxy_key_type", Text, Ignored(NO_SSH)),
         ("ansible_ssh_extra_args", Texts, Ignored(NO_SSH)),
     ],
-    check: |settings| required(settings, &["playbook_file"]),
+    check: |settings| {
+        let mut found = required(settings, &["playbook_file"]);
+        found.extend(pairs(settings, "ansible_env_vars"));
+        found
+    },
 };
 
 static BREAKPOINT: Schema =

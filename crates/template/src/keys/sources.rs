@@ -2,7 +2,7 @@
 
 use super::Kind::{Blocks, Commands, Flag, Mounts, OneOf, Text, Texts, Whole};
 use super::Status::{Current, Deprecated, Ignored, Removed};
-use super::{Complaint, Key, Schema, complaint, missing, one_of, required};
+use super::{Complaint, Key, Schema, complaint, missing, one_of, pairs, required};
 use crate::model::Settings;
 
 /// The keys of a source of that type.
@@ -127,6 +127,7 @@ fn check_arm(settings: &Settings) -> Vec<Complaint> {
     let mut found =
         required(settings, &["file_urls", "image_path", "image_build_method", "qemu_binary_source_path"]);
     found.extend(one_of(settings, &["image_size", "image_size_bytes"]));
+    found.extend(pairs(settings, "image_chroot_env"));
     if !settings.has("image_partitions") {
         let hint = "image_partitions { name = …, type = …, size = … }";
         found.push(missing(&["image_partitions"], "no `image_partitions` block is there", hint));

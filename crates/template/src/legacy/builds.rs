@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Document;
 use super::raw::{Member, Node, NodeKind};
 use crate::Value;
-use crate::assemble::Assembly;
+use crate::assemble::{Assembly, check_name};
 use crate::braces::Braces;
 use crate::keys::{self, Content, Entry, Kind, Schema};
 use crate::model::{Build, PostProcessor};
@@ -36,7 +36,10 @@ pub(super) fn evaluate(
                     running: false,
                 };
                 match braces.text(name).map(|value| value.as_str().unwrap_or_default().to_owned()) {
-                    Ok(name) => name,
+                    Ok(name) => {
+                        check_name(session, &name, &Place { text: document.text, range: node.range.clone() });
+                        name
+                    }
                     Err(fault) => {
                         session.fault(document.text, fault, &node.range);
                         name.clone()
