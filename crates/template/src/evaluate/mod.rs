@@ -200,7 +200,7 @@ impl<'a> Evaluator<'a> {
             }
             ("convert", [value, wanted]) => {
                 let value = self.evaluate(value, scope)?;
-                return convert(value, &Type::read(wanted)?).map_err(Fault::new);
+                return Type::read(wanted, *self)?.accept(value, self.session);
             }
             _ => {}
         }

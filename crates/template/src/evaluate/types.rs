@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use hcl_edit::Span;
 use hcl_edit::expr::{Expression, ObjectKey};
 
+use super::{Evaluated, Evaluator, Scope};
 use crate::Value;
-use crate::session::Fault;
+use crate::session::{Fault, Session};
 use crate::suggest;
 use crate::value::number_text;
 
@@ -21,14 +22,16 @@ pub(crate) enum Type {
     Set(Box<Type>),
     Map(Box<Type>),
     Tuple(Vec<Type>),
-    /// Attributes with their types, and whether they may be missing.
-    Object(BTreeMap<String, (Type, bool)>),
+    /// Attributes with their types, and what those are that may be missing.
+    Object(BTreeMap<String, (Type, Option<Value>)>),
 }
 
 const SIMPLE: &[&str] = &["string", "number", "bool", "any", "list", "set", "map"];
 
 impl Type {
-    pub(crate) fn read(expression: &Expression) -> Result<Self, Fault> {
+    /// The type that `expression` names; `evaluator` gives the defaults of attributes.
+    pub(crate) fn read(expression: &Expression, evaluator: Evaluator<'_>) -> Result<Self, Fault> {
+        let read = |inner| Self::read(inner, evaluator).map(Box::new);
         let place = |fault: Fault| fault.at(expression.span());
         match expression {
             Expression::Variable(name) => match name.value().as_str() {
@@ -57,13 +60,16 @@ impl Type {
                 let name = call.name.name.value().as_str();
                 let arguments: Vec<&Expression> = call.args.iter().collect();
                 match (name, &arguments[..]) {
-                    ("list", [inner]) => Ok(Self::List(Box::new(Self::read(inner)?))),
-                    ("set", [inner]) => Ok(Self::Set(Box::new(Self::read(inner)?))),
-                    ("map", [inner]) => Ok(Self::Map(Box::new(Self::read(inner)?))),
+                    ("list", [inner]) => read(inner).map(Self::List),
+                    ("set", [inner]) => read(inner).map(Self::Set),
+                    ("map", [inner]) => read(inner).map(Self::Map),
                     ("tuple", [Expression::Array(array)]) => {
-                        array.iter().map(Self::read).collect::<Result<_, _>>().map(Self::Tuple)
+                        let types = array.iter().map(|inner| Self::read(inner, evaluator));
+                        types.collect::<Result<_, _>>().map(Self::Tuple)
                     }
-                    ("object", [Expression::Object(object)]) => Self::object(object).map_err(place),
+                    ("object", [Expression::Object(object)]) => {
+                        Self::object(object, evaluator).map_err(place)
+                    }
                     ("list" | "set" | "map" | "tuple" | "object", _) => {
                         Err(place(Fault::new(format!("`{name}` takes one type, as in `{}`", example(name)))))
                     }
@@ -76,7 +82,7 @@ impl Type {
         }
     }
 
-    fn object(object: &hcl_edit::expr::Object) -> Result<Self, Fault> {
+    fn object(object: &hcl_edit::expr::Object, evaluator: Evaluator<'_>) -> Result<Self, Fault> {
         let mut attributes = BTreeMap::new();
         for (key, value) in object {
             let name = match key {
@@ -90,16 +96,67 @@ impl Type {
             };
             let attribute = match value.expr() {
                 Expression::FuncCall(call) if call.name.name.value().as_str() == "optional" => {
-                    match call.args.get(0) {
-                        Some(inner) => (Self::read(inner)?, true),
-                        None => return Err(Fault::new("`optional` takes a type")),
-                    }
+                    let arguments: Vec<&Expression> = call.args.iter().collect();
+                    let (inner, default) = match arguments[..] {
+                        [inner] => (inner, Value::Null),
+                        // It may use nothing but functions, as the default of a variable.
+                        [inner, default] => (inner, evaluator.keep(default, &Scope::default())?),
+                        _ => return Err(Fault::new("`optional` takes a type, and maybe a default")),
+                    };
+                    let inner = Self::read(inner, evaluator)?;
+                    let default = inner.accept(default, evaluator.session).map_err(|fault| {
+                        let message = format!("the default of `{name}`: {}", fault.message);
+                        Fault { message, ..fault }.at(call.span())
+                    })?;
+                    (inner, Some(default))
                 }
-                other => (Self::read(other)?, false),
+                other => (Self::read(other, evaluator)?, None),
             };
             attributes.insert(name, attribute);
         }
         Ok(Self::Object(attributes))
+    }
+}
+
+impl Type {
+    /// `value` as one of this type, with the defaults of attributes that are missing.
+    pub(crate) fn accept(&self, value: Value, session: &Session<'_>) -> Evaluated {
+        Ok(convert(self.filled(value, session)?, self)?)
+    }
+
+    /// `value` with those defaults; each is paid for, as a short text may ask for many of them.
+    fn filled(&self, value: Value, session: &Session<'_>) -> Evaluated {
+        Ok(match (self, value) {
+            (_, Value::Sensitive(inner)) => self.filled(inner.expose().clone(), session)?.sensitive(),
+            (Self::List(inner) | Self::Set(inner), Value::List(list)) => {
+                let list = list.into_iter().map(|value| inner.filled(value, session));
+                Value::List(list.collect::<Result<_, _>>()?)
+            }
+            (Self::Map(inner), Value::Map(map)) => {
+                let map = map.into_iter().map(|(key, value)| Ok((key, inner.filled(value, session)?)));
+                Value::Map(map.collect::<Result<_, Fault>>()?)
+            }
+            (Self::Tuple(types), Value::List(list)) if types.len() == list.len() => {
+                let list = types.iter().zip(list).map(|(inner, value)| inner.filled(value, session));
+                Value::List(list.collect::<Result<_, _>>()?)
+            }
+            (Self::Object(attributes), Value::Map(mut map)) => {
+                for (name, (inner, default)) in attributes {
+                    let value = match (map.remove(name), default) {
+                        // To be null is to be missing.
+                        (None | Some(Value::Null), Some(default)) => {
+                            session.spend(default.weight())?;
+                            default.clone()
+                        }
+                        (Some(value), _) => inner.filled(value, session)?,
+                        (None, None) => continue,
+                    };
+                    map.insert(name.clone(), value);
+                }
+                Value::Map(map)
+            }
+            (_, other) => other,
+        })
     }
 }
 
@@ -186,7 +243,7 @@ pub(crate) fn convert(value: Value, wanted: &Type) -> Result<Value, String> {
                             convert(value, inner).map_err(|message| format!("`{name}`: {message}"))?;
                         drop(result.insert(name.clone(), value));
                     }
-                    None if *optional => drop(result.insert(name.clone(), Value::Null)),
+                    None if optional.is_some() => drop(result.insert(name.clone(), Value::Null)),
                     None => return Err(format!("the attribute `{name}` is missing")),
                 }
             }

@@ -12,7 +12,7 @@ use assign::Assignments;
 
 use super::document::{Found, only_keys, span};
 use super::entries;
-use crate::evaluate::{self, Evaluator, Scope, Type};
+use crate::evaluate::{Evaluator, Scope, Type};
 use crate::model::{Origin, Variable};
 use crate::session::{Fault, Session};
 use crate::{Text, Value};
@@ -113,11 +113,20 @@ fn declarations<'a>(session: &Session<'_>, found: Found<'a>, scope: &Scope<'_>) 
     if let (true, Some(default)) = (sensitive, default) {
         session.keep_secret_part(found.text, span(default));
     }
-    let kind = expression("type").and_then(|expression| match Type::read(expression) {
-        Ok(kind) => Some((kind, found.text.excerpt(&span(expression)))),
-        Err(fault) => {
-            session.fault(found.text, fault, &span(expression));
-            None
+    let kind = expression("type").and_then(|expression| {
+        let range = span(expression);
+        // There may be defaults in it, too.
+        let secret =
+            sensitive && found.text.text.get(range.clone()).is_some_and(|text| text.contains("optional"));
+        if secret {
+            session.keep_secret_part(found.text, range.clone());
+        }
+        match Type::read(expression, evaluator) {
+            Ok(kind) => Some((kind, found.text.excerpt(&range).filter(|_| !secret))),
+            Err(fault) => {
+                session.fault(found.text, fault, &range);
+                None
+            }
         }
     });
     // Without a type, the default tells it, so that what is given as text becomes the same.
@@ -159,7 +168,7 @@ impl Declared<'_> {
             session.keep_secret(&value);
         }
         let value = match &self.kind {
-            Some(kind) => evaluate::convert(value, kind)?,
+            Some(kind) => kind.accept(value, session)?,
             None => value,
         };
         Ok(if self.sensitive { value.sensitive() } else { value })
