@@ -10,11 +10,16 @@ use super::Cli;
 const SAME: [&str; 6] = ["var", "var-file", "only", "except", "parallel-builds", "on-error"];
 
 /// Those that are not, and what there is instead.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 11] = [
     ("force", "every build replaces what is at its output"),
     ("debug", "a `breakpoint` provisioner stops a build, and --on-error shell opens a shell in the image"),
     ("timestamp-ui", "a program such as ts puts times before lines"),
     ("warn-on-undeclared-var", "variables that are not declared are always told"),
+    ("no-warn-undeclared-var", "variables that are not declared are always told"),
+    ("syntax-only", "`validate --list` reads a template without values of variables"),
+    ("evaluate-datasources", "there are no data sources"),
+    ("skip-enforcement", "there is no HCP Packer"),
+    ("ignore-prerelease-plugins", "there are no plugins"),
     ("machine-readable", "--progress json writes an object a line"),
     ("use-sequential-evaluation", "locals are evaluated in the order that they need each other in"),
 ];
@@ -23,7 +28,7 @@ const OTHERS: [(&str, &str); 6] = [
 ///
 /// # Errors
 ///
-/// A usage error for options of Packer's that there are not, with what there is.
+/// A usage error for options of Packer's that there are not, with what there is, and for our own with one hyphen.
 pub(crate) fn translated(arguments: impl Iterator<Item = OsString>) -> Result<Vec<OsString>, clap::Error> {
     let mut all: Vec<OsString> = Vec::new();
     let mut options = true;
@@ -43,11 +48,22 @@ pub(crate) fn translated(arguments: impl Iterator<Item = OsString>) -> Result<Ve
             all.push("--color=never".into());
         } else if !text.starts_with("--") && SAME.contains(&name) {
             all.push(format!("--{single}").into());
+        } else if !text.starts_with("--") && name.len() > 1 && is_ours(name) {
+            // As short options in one word, it would be refused letter by letter.
+            let message = format!("`-{name}` is written with two hyphens here: `--{single}`");
+            return Err(Cli::command().error(ErrorKind::UnknownArgument, message));
         } else {
             all.push(argument);
         }
     }
     Ok(all)
+}
+
+/// Whether any command has an option of that name.
+fn is_ours(name: &str) -> bool {
+    let program = Cli::command();
+    let mut commands = program.get_subcommands().chain([&program]);
+    commands.any(|command| command.get_arguments().any(|argument| argument.get_long() == Some(name)))
 }
 
 #[cfg(test)]
@@ -67,6 +83,24 @@ mod tests {
             (&["--qemu-arg", "-debug", "-variable"], &["--qemu-arg", "-debug", "-variable"]),
         ] {
             assert_eq!(translated(words(given).into_iter()).expect("they are taken"), words(expected));
+        }
+    }
+
+    #[test]
+    fn our_own_options_have_two_hyphens() {
+        for (given, expected) in [
+            (&["arm-image", "build", "-dry-run", "t"][..], "`--dry-run`"),
+            (&["arm-image", "fetch", "-output=x", "u"], "`--output=x`"),
+            (&["arm-image", "-color=true", "build", "t"], "`--color=true`"),
+            (&["arm-image", "validate", "-list", "t"], "`--list`"),
+        ] {
+            let error = translated(words(given).into_iter()).expect_err("it has but one");
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        for given in [&["arm-image", "fetch", "-ofile", "u"][..], &["arm-image", "shell", "i", "--", "-list"]]
+        {
+            assert_eq!(translated(words(given).into_iter()).expect("it is none"), words(given));
         }
     }
 
