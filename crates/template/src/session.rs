@@ -45,6 +45,8 @@ pub(crate) struct Fault {
 pub(crate) enum FaultKind {
     /// To be reported.
     Ordinary,
+    /// A file that is not there, or cannot be read.
+    Unread,
     /// Follows from something that was reported already.
     Quiet,
     /// A local that has no value yet.
@@ -65,6 +67,11 @@ impl Fault {
     pub(crate) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
         self.hint = self.hint.or(hint.into());
         self
+    }
+
+    /// Whether another expression may be tried instead.
+    pub(crate) fn may_be_hidden(&self) -> bool {
+        matches!(self.kind, FaultKind::Ordinary | FaultKind::Unread)
     }
 
     /// Sets the place, unless a more precise one is known.
@@ -130,6 +137,8 @@ impl<'a> Session<'a> {
     pub(crate) fn fault(&self, text: &Text, fault: Fault, otherwise: &Range<usize>) {
         match fault.kind {
             FaultKind::Quiet => {}
+            // Like variables without a value: what needs it is left out.
+            FaultKind::Unread if self.inputs.incomplete => {}
             FaultKind::Exhausted if self.told_exhausted.replace(true) => {}
             _ => self.add(
                 Severity::Error,

@@ -160,3 +160,47 @@ unused source  arm-image.c
     assert!(text.starts_with("variable       image = (no value)\nbuild          arm-image\n"), "{text}");
     place.run(["validate", "t.json"]).expect(3).says("has no value");
 }
+
+#[test]
+fn a_list_needs_none_of_the_files_that_a_template_reads() {
+    let place = Place::new();
+    let template = r#"
+variable "key" {
+  default = file("~/key.pub")
+}
+variable "set" {
+  default = file("not-there")
+}
+locals {
+  lines = split("\n", file(pathexpand("~/key.pub")))
+  more  = length(local.lines)
+  names = fileset("no-folder", "*")
+  other = try(file("not-there"), "nothing")
+}
+"#;
+    let body = r#"
+  provisioner "file" {
+    content     = "${file("not-there")} ${var.key} ${local.more}"
+    destination = "/root/.ssh/authorized_keys"
+  }
+  post-processor "manifest" {
+    output = templatefile("not-there", {})
+  }
+"#;
+    place.write("t.pkr.hcl", template.to_owned() + &built("", body));
+    let ended = place.run(["validate", "t.pkr.hcl", "--list", "-var", "set=x"]).expect(0);
+    assert_eq!(ended.stderr(), "");
+    let expected = r#"variable       key = (no value)
+variable       set = "x"
+local          other = "nothing"
+build          arm-image.pi
+  source       arm-image.pi
+  provisioner  file
+  post-processor manifest
+"#;
+    assert_eq!(ended.stdout(), expected);
+    place.run(["validate", "t.pkr.hcl"]).expect(3).says("t.pkr.hcl:3:13: failed to read");
+    // What is wrong in itself is wrong in a list, too.
+    place.write("t.pkr.hcl", built("", "provisioner \"shell\" {\n inline = [file(7, 8)]\n}"));
+    place.run(["validate", "t.pkr.hcl", "--list"]).expect(3).says("t.pkr.hcl:9:");
+}

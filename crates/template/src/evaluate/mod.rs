@@ -16,7 +16,7 @@ pub(crate) use types::{Type, convert, flag, number, text};
 
 use crate::Value;
 use crate::functions;
-use crate::session::{DEEPEST_VALUE, Fault, FaultKind, SUGGESTION, Session};
+use crate::session::{DEEPEST_VALUE, Fault, SUGGESTION, Session};
 use crate::suggest;
 
 pub(crate) type Evaluated = Result<Value, Fault>;
@@ -194,7 +194,7 @@ impl<'a> Evaluator<'a> {
             ("can", [only]) => {
                 return match self.evaluate(only, scope) {
                     Ok(_) => Ok(Value::Bool(true)),
-                    Err(fault) if fault.kind == FaultKind::Ordinary => Ok(Value::Bool(false)),
+                    Err(fault) if fault.may_be_hidden() => Ok(Value::Bool(false)),
                     Err(fault) => Err(fault),
                 };
             }
@@ -227,7 +227,7 @@ impl<'a> Evaluator<'a> {
         let mut last = Fault::new("`try` takes at least one argument");
         for argument in arguments {
             match self.evaluate(argument, scope) {
-                Err(fault) if fault.kind == FaultKind::Ordinary => last = fault,
+                Err(fault) if fault.may_be_hidden() => last = fault,
                 other => return other,
             }
         }

@@ -9,7 +9,7 @@ use super::{Call, Function, list_of};
 use crate::Value;
 use crate::evaluate::{Evaluated, Evaluator, Scope};
 use crate::glob;
-use crate::session::{Fault, LARGEST_TEXT};
+use crate::session::{Fault, FaultKind, LARGEST_TEXT};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     ("abspath", 1, 1, |call| {
@@ -77,11 +77,15 @@ fn path(call: &Call<'_>, index: usize) -> Result<PathBuf, Fault> {
     Ok(Path::new(&call.evaluator.session.inputs.root).join(expanded(call, &text)))
 }
 
+fn unread(message: String) -> Fault {
+    Fault::of_kind(FaultKind::Unread, message)
+}
+
 fn bytes(call: &Call<'_>) -> Result<Vec<u8>, Fault> {
     let path = path(call, 0)?;
     let bytes = call.evaluator.session.inputs.files.read(&path);
     let bytes = bytes.map_err(|error| {
-        Fault::new(format!("failed to read `{}`: {error}", path.display())).hint(
+        unread(format!("failed to read `{}`: {error}", path.display())).hint(
             "paths start at the folder of the template; `${path.cwd}/…` starts where the program runs"
                 .to_owned(),
         )
@@ -97,7 +101,7 @@ fn file_set(call: &Call<'_>) -> Evaluated {
         glob::compile(&source, true).ok_or_else(|| Fault::new(format!("`{source}` is no pattern")))?;
     let names = call.evaluator.session.inputs.files.list(&folder);
     let mut names = names
-        .map_err(|error| Fault::new(format!("failed to read the folder `{}`: {error}", folder.display())))?;
+        .map_err(|error| unread(format!("failed to read the folder `{}`: {error}", folder.display())))?;
     call.spend(names.iter().map(|name| 1 + name.len()).sum())?;
     names.retain(|name| pattern.is_match(name));
     names.sort();

@@ -14,7 +14,7 @@ use super::document::{Found, only_keys, span};
 use super::entries;
 use crate::evaluate::{Evaluator, Scope, Type};
 use crate::model::{Origin, Variable};
-use crate::session::{Fault, Session};
+use crate::session::{Fault, FaultKind, Session};
 use crate::{Text, Value};
 
 /// A variable as declared.
@@ -195,6 +195,7 @@ fn value(session: &Session<'_>, variable: &Declared<'_>, given: &mut Assignments
             let value = Evaluator::new(session).keep(expression, &scope);
             match value.and_then(|value| variable.accept(session, value)) {
                 Ok(value) => Some(value),
+                Err(fault) if fault.kind == FaultKind::Unread && session.inputs.incomplete => None,
                 Err(fault) => {
                     session.fault(variable.text, variable.discreet(fault), &span(expression));
                     return None;
