@@ -97,7 +97,7 @@ fn archives_are_named_and_packed_as_packer_has_them() {
         let plan = plans(&place.run(["validate", "t.pkr.hcl", "--json"]).expect(0)).remove(0);
         plan["then"][0][0]["post_processor"].as_str().unwrap().to_owned()
     };
-    assert_eq!(packed(""), "compress as tar.gz to packer_{{.BuildName}}_{{.BuilderType}}");
+    assert_eq!(packed(""), "compress as tar.gz to packer_pi_arm-image");
     assert_eq!(packed("output = \"a.tar.xz\""), "compress as tar.xz to a.tar.xz");
     assert_eq!(packed("output = \"b.img\""), "compress as tar.gz to b.img");
     assert_eq!(packed("output = \"a\"\nformat = \"zip\""), "compress as zip to a");

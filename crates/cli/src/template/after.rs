@@ -100,7 +100,7 @@ impl TemplateBuild {
         for group in &self.after {
             let mut artifact = image.clone();
             for processor in group {
-                tell(on, Event::Stage(Stage::Finish, &self.named(&processor.work.to_string(), "")))?;
+                tell(on, Event::Stage(Stage::Finish, &self.told(&processor.work)))?;
                 let made =
                     self.process(&processor.work, &artifact, scratch, on).map_err(|cause| match cause {
                         cause if cause.is_cancelled() => Error::Cancelled,
@@ -163,13 +163,23 @@ impl TemplateBuild {
         }
     }
 
+    /// What `work` does, with the names of the build filled in.
+    pub(super) fn told(&self, work: &After) -> String {
+        let digest = match work {
+            After::Checksum { digests, .. } if digests.len() == 1 => {
+                digests.first().map(|digest| digest.name())
+            }
+            _ => None,
+        };
+        // A word for all of them, where there are several.
+        self.named(&work.to_string(), digest.unwrap_or("TYPE"))
+    }
+
     /// `text` with the names of the build for what stands in braces.
     fn named(&self, text: &str, digest: &str) -> String {
         fields::fill(text, |name| match name {
             ".BuildName" => Some(self.source.as_str()),
             ".BuilderType" => Some(self.kind.as_str()),
-            // A word for all of them, where there may be several.
-            ".ChecksumType" if digest.is_empty() => Some("TYPE"),
             ".ChecksumType" => Some(digest),
             _ => None,
         })

@@ -83,7 +83,7 @@ impl Prepared {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{gap}{head}{}", build.plan);
             for processor in build.after.iter().flatten() {
-                let _ = writeln!(text, "then       {}", processor.work);
+                let _ = writeln!(text, "then       {}", build.told(&processor.work));
             }
         }
         shown(&self.template, &text)
@@ -117,7 +117,7 @@ fn plan_json(build: &TemplateBuild, named: bool) -> Result<Value, Error> {
     if !build.after.is_empty() {
         let group = |group: &Vec<PostProcessor>| -> Value {
             let words = group.iter().map(|processor| {
-                json!({"post_processor": processor.work.to_string(), "keep_input": processor.keep_input})
+                json!({"post_processor": build.told(&processor.work), "keep_input": processor.keep_input})
             });
             words.collect()
         };
