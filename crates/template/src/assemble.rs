@@ -100,19 +100,22 @@ impl Assembly<'_> {
         };
         let owner = format!("provisioner `{kind}`");
         let (common, mut entries) = split(entries, &ANY_PROVISIONER);
+        let said = common.iter().find(|entry| entry.name == "override").map(|entry| entry.key.clone());
+        let said = said.unwrap_or_else(|| place.range.clone());
         let common = ANY_PROVISIONER.settings(self.session, &owner, place, common, self.weak);
         self.check_names(&common, place);
         if let Some(setting) = common.get("override")
             && let Some(overrides) = setting.value.as_map()
         {
+            self.check_known("override", overrides.keys(), &Place { text: place.text, range: said.clone() });
             for keys in self.names.iter().filter_map(|name| overrides.get(name)?.as_map()) {
                 for (key, value) in keys {
                     entries.retain(|entry| entry.name != *key);
                     entries.push(Entry {
                         name: key.clone(),
                         text: place.text,
-                        key: place.range.clone(),
-                        value: place.range.clone(),
+                        key: said.clone(),
+                        value: said.clone(),
                         content: Content::Value(value.clone()),
                     });
                 }
@@ -170,12 +173,17 @@ impl Assembly<'_> {
     /// A name in `only` that is no source's would silently leave a step out.
     fn check_names(&self, common: &Settings, place: &Place<'_>) {
         for key in ["only", "except"] {
-            for name in
-                common.texts(key).into_iter().filter(|name| !self.known.iter().any(|known| known == name))
-            {
-                if self.session.is_full() {
-                    return;
-                }
+            self.check_known(key, common.texts(key), place);
+        }
+    }
+
+    fn check_known(&self, key: &str, names: impl IntoIterator<Item: AsRef<str>>, place: &Place<'_>) {
+        for name in names {
+            let name = name.as_ref();
+            if self.session.is_full() {
+                return;
+            }
+            if !self.known.iter().any(|known| known == name) {
                 let message = format!("`{key}` names `{name}`, which is no source of this build");
                 let hint = suggest::hint(name, self.known.iter().map(String::as_str));
                 self.session.warning(place.text, &place.range, message, hint);

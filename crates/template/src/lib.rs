@@ -83,9 +83,12 @@ pub fn parse(inputs: &Inputs<'_>) -> Result<Template, Error> {
     match &inputs.templates[..] {
         [] => session
             .error_outside("there is no template", "templates are called *.pkr.hcl, or *.json".to_owned()),
-        texts if texts.iter().any(|text| text.name.ends_with(".pkr.json")) => {
-            let hint = "write it as *.pkr.hcl".to_owned();
-            session.error_outside("HCL2 in the syntax of JSON (*.pkr.json) is not supported", hint);
+        texts if texts.iter().any(Text::is_hcl_in_json) => {
+            for text in texts.iter().filter(|text| text.is_hcl_in_json()) {
+                let hint = "write it as *.pkr.hcl".to_owned();
+                let message = "HCL2 in the syntax of JSON (*.pkr.json) is not supported";
+                session.error(text, &(0..0), message, hint);
+            }
         }
         [json] if json.is_json() => {
             template.syntax = Syntax::Json;

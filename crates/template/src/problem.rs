@@ -60,7 +60,7 @@ pub enum Error {
         problems: Vec<Problem>,
     },
     /// `-only` and `-except` leave no build.
-    #[error("no build is left by -only and -except")]
+    #[error("{}", if names.is_empty() { "the template has no build" } else { "no build is left by -only and -except" })]
     NothingSelected {
         /// The full names of the builds there are.
         names: Vec<String>,
@@ -95,7 +95,7 @@ impl Error {
         match self {
             Self::Invalid { .. } => None,
             Self::NothingSelected { names } if names.is_empty() => {
-                Some("the template has no build; add a `build` block that names a source".to_owned())
+                Some("add a `build` block that names a source".to_owned())
             }
             Self::NothingSelected { names } => Some(format!("the builds are called {}", names.join(", "))),
             Self::Pattern { .. } => {

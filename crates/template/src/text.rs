@@ -63,6 +63,11 @@ impl Text {
         (!short.is_empty()).then(|| if short.len() < line.len() { format!("{short}…") } else { short })
     }
 
+    /// Whether the name ends like that of HCL2 in the syntax of JSON.
+    pub(crate) fn is_hcl_in_json(&self) -> bool {
+        self.name.ends_with(".pkr.json")
+    }
+
     /// Whether the name ends like that of a JSON file.
     pub(crate) fn is_json(&self) -> bool {
         self.name.to_ascii_lowercase().ends_with(".json")

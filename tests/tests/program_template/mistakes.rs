@@ -55,6 +55,7 @@ fn mistakes_in_steps_are_told_with_their_line() {
         refused(&place, &built("", &format!("  post-processor \"{kind}\" {{\n{keys}\n  }}")), 9, message);
     };
     after("compress", "output = \"a.bgzf\"", "format bgzf");
+    after("compress", "format = \"rar\"\noutput = \"a.zip\"", "format rar are not made");
     after("checksum", "output = \"./output-pi/image\"", "is the same output as at wrong.pkr.hcl:1:1");
     after("compress", "output = \"sub/../a.img\"", "would overwrite what is read");
     after("manifest", "output = \"wrong.pkr.hcl\"", "would overwrite what is read");
@@ -95,9 +96,12 @@ fn mistakes_end_with_3_before_anything_is_fetched() {
         place
             .run(["build", path])
             .expect(3)
+            .says("folder/t.pkr.json:1:1: ")
             .says("(*.pkr.json) is not supported")
             .says("write it as *.pkr.hcl");
     }
+    fs::remove_file(place.path("folder/t.pkr.json")).unwrap();
+    place.run(["build", "folder"]).expect(3).says("there is no template in the folder `folder`");
     fs::remove_dir_all(place.path("folder")).unwrap();
     place.write("t.pkr.hcl", two("", ""));
     place.run(["build", "t.pkr.hcl", "--only", "nothing"]).expect(3).says("arm-image.a, arm-image.b");

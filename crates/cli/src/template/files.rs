@@ -89,6 +89,11 @@ impl Texts {
             true => Vec::new(),
             false => named(root, &[".auto.pkrvars.hcl", ".auto.pkrvars.json"])?,
         };
+        if templates.is_empty() {
+            let message = format!("there is no template in the folder `{}`", path.display());
+            let hint = "templates in a folder are called *.pkr.hcl; one in JSON is given by its own name";
+            return Err(Error::Template { problems: vec![outside(message, Some(hint.to_owned()))] });
+        }
         let texts = |paths: Vec<PathBuf>| paths.iter().map(|path| text(path)).collect::<Result<_, _>>();
         Ok(Texts { templates: texts(templates)?, automatic: texts(automatic)?, root: root.into() })
     }

@@ -1,18 +1,18 @@
 //! The blocks of all files of a template, by what they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::Range;
 
 use hcl_edit::Span;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::{Block, Body, Structure};
 
-use crate::Text;
 use crate::assemble::check_name;
 use crate::deferred;
 use crate::session::{LARGEST_TEXT, Session};
 use crate::suggest;
 use crate::text::Place;
+use crate::{Position, Text};
 
 /// A block and the file it is in.
 #[derive(Clone, Copy)]
@@ -47,7 +47,8 @@ pub(super) struct LocalFound<'a> {
 pub(super) struct Document<'a> {
     pub(super) variables: Vec<Found<'a>>,
     pub(super) locals: Vec<LocalFound<'a>>,
-    local_names: BTreeSet<String>,
+    /// The places of locals by name.
+    first_locals: BTreeMap<String, Position>,
     /// By `type.name`.
     pub(super) sources: BTreeMap<String, Found<'a>>,
     pub(super) builds: Vec<Found<'a>>,
@@ -145,13 +146,10 @@ impl<'a> Document<'a> {
             "source" => {
                 check_name(session, found.label(1), &Place { text: found.text, range: found.head() });
                 let name = format!("{}.{}", found.label(0), found.label(1));
-                if self.sources.insert(name.clone(), found).is_some() {
-                    session.error(
-                        found.text,
-                        &found.head(),
-                        format!("the source `{name}` is there twice"),
-                        None,
-                    );
+                if let Some(first) = self.sources.insert(name.clone(), found) {
+                    let first = first.text.position(first.head().start);
+                    let message = format!("the source `{name}` is there twice, first at {first}");
+                    session.error(found.text, &found.head(), message, None);
                 }
             }
             "build" => self.builds.push(found),
@@ -212,10 +210,16 @@ impl<'a> Document<'a> {
     }
 
     fn push_local(&mut self, session: &Session<'_>, local: LocalFound<'a>) {
-        if self.local_names.insert(local.name.clone()) {
-            self.locals.push(local);
-        } else {
-            session.error(local.text, &local.key, format!("the local `{}` is there twice", local.name), None);
+        match self.first_locals.entry(local.name.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(local.text.position(local.key.start));
+                self.locals.push(local);
+            }
+            Entry::Occupied(first) => {
+                let (name, first) = (first.key(), first.get());
+                let message = format!("the local `{name}` is there twice, first at {first}");
+                session.error(local.text, &local.key, message, None);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod assign;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::Range;
 
 use hcl_edit::expr::Expression;
@@ -15,7 +15,7 @@ use super::entries;
 use crate::evaluate::{Evaluator, Scope, Type};
 use crate::model::{Origin, Variable};
 use crate::session::{Fault, FaultKind, Session};
-use crate::{Text, Value};
+use crate::{Position, Text, Value};
 
 /// A variable as declared.
 pub(super) struct Declared<'a> {
@@ -27,20 +27,28 @@ pub(super) struct Declared<'a> {
     default: Option<&'a Expression>,
     description: Option<String>,
     sensitive: bool,
+    /// Whether its type was reported as wrong: nothing that follows is a second mistake.
+    broken: bool,
     validations: Vec<&'a Block>,
 }
 
 /// Gives every variable its value, which is in `scope` afterwards.
 pub(super) fn evaluate(session: &Session<'_>, found: &[Found<'_>], scope: &mut Scope<'_>) -> Vec<Variable> {
     let mut declared: Vec<Declared<'_>> = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut first: BTreeMap<String, Position> = BTreeMap::new();
     for block in found.iter().take_while(|_| !session.is_full()) {
         for variable in declarations(session, *block, scope) {
-            if names.insert(variable.name.clone()) {
-                declared.push(variable);
-            } else {
-                let message = format!("the variable `{}` is declared twice", variable.name);
-                session.error(variable.text, &variable.head, message, None);
+            let at = variable.text.position(variable.head.start);
+            match first.entry(variable.name.clone()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(at);
+                    declared.push(variable);
+                }
+                Entry::Occupied(first) => {
+                    let (name, first) = (first.key(), first.get());
+                    let message = format!("the variable `{name}` is declared twice, first at {first}");
+                    session.error(variable.text, &variable.head, message, None);
+                }
             }
         }
     }
@@ -91,6 +99,7 @@ fn declarations<'a>(session: &Session<'_>, found: Found<'a>, scope: &Scope<'_>) 
                 default: Some(&attribute.value),
                 description: None,
                 sensitive: false,
+                broken: false,
                 validations: Vec::new(),
             })
             .collect();
@@ -129,6 +138,7 @@ fn declarations<'a>(session: &Session<'_>, found: Found<'a>, scope: &Scope<'_>) 
             }
         }
     });
+    let broken = kind.is_none() && body.has_attribute("type");
     // Without a type, the default tells it, so that what is given as text becomes the same.
     let (kind, kind_text) =
         kind.map_or((default.and_then(literal_type), None), |(kind, text)| (Some(kind), text));
@@ -146,6 +156,7 @@ fn declarations<'a>(session: &Session<'_>, found: Found<'a>, scope: &Scope<'_>) 
         default,
         description,
         sensitive,
+        broken,
         validations,
     }]
 }
@@ -208,6 +219,9 @@ fn value(session: &Session<'_>, variable: &Declared<'_>, given: &mut Assignments
     }
     if let Some((value, origin)) = given.take(&variable.name) {
         return Some((value, origin));
+    }
+    if default.is_none() && variable.broken {
+        return None;
     }
     if default.is_none() && session.inputs.incomplete {
         return Some((Value::Null, Origin::Missing));

@@ -8,7 +8,7 @@ use crate::functions::dates;
 use crate::session::Session;
 use crate::suggest;
 use crate::text::Place;
-use crate::value::whole;
+use crate::value::{number_text, whole};
 
 /// What is wrong and what would be right; nothing where it has been reported.
 type Wrong = Option<(String, Option<String>)>;
@@ -59,8 +59,9 @@ fn fit_value(kind: &Kind, value: Value, weak: bool) -> Result<Value, (String, Op
         Kind::Text => evaluate::text(&value).map(Value::String).map_err(|_| needs("a string")),
         Kind::Flag => evaluate::flag(&value).map(Value::Bool).ok_or_else(|| needs("true or false")),
         Kind::Whole => {
-            let number = evaluate::number(&value).filter(|number| whole(*number).is_some());
-            number.map(Value::Number).ok_or_else(|| needs("a whole number"))
+            let number = evaluate::number(&value).ok_or_else(|| needs("a whole number"))?;
+            let message = || format!("{} is no whole number from 0 to 2^53", number_text(number));
+            whole(number).map(|_| Value::Number(number)).ok_or_else(|| (message(), None))
         }
         Kind::Duration => {
             let text = evaluate::text(&value).map_err(|_| needs("a duration"))?;

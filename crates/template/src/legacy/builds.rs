@@ -1,6 +1,6 @@
 //! Builders, provisioners and post-processors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use super::Document;
 use super::raw::{Member, Node, NodeKind};
@@ -19,7 +19,7 @@ pub(super) fn evaluate(
     broken: &BTreeSet<String>,
 ) -> Vec<Build> {
     let mut builders = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for node in document.list(session, "builders") {
         let Some((kind, members)) = typed(session, document, node) else { continue };
         let name = members.iter().find(|member| member.name == "name").map(|member| &member.value);
@@ -56,16 +56,17 @@ pub(super) fn evaluate(
                 continue;
             }
         };
-        if !names.insert(name.clone()) {
-            let hint = "give each builder a `name`".to_owned();
-            session.error(
-                document.text,
-                &node.range,
-                format!("there are two builders called `{name}`"),
-                hint,
-            );
-        } else {
-            builders.push((node, kind, name, members));
+        match names.entry(name.clone()) {
+            btree_map::Entry::Vacant(entry) => {
+                entry.insert(node.range.start);
+                builders.push((node, kind, name, members));
+            }
+            btree_map::Entry::Occupied(first) => {
+                let first = document.text.position(*first.get());
+                let message = format!("there is another builder called `{name}` at {first}");
+                let hint = "give each builder a `name`".to_owned();
+                session.error(document.text, &node.range, message, hint);
+            }
         }
     }
     if builders.is_empty() && !session.is_full() {

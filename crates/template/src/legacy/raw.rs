@@ -1,5 +1,6 @@
 //! JSON with the places of its values.
 
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::fmt;
 use std::ops::Range;
 
@@ -154,15 +155,21 @@ impl Reader<'_> {
     }
 
     fn members(&self, members: Vec<(String, &RawValue)>, depth: usize) -> Result<Vec<Member>, Fault> {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut first = BTreeMap::new();
         let mut result = Vec::new();
         for (name, raw) in members {
             let value = self.node(raw, depth + 1)?;
             let key = self.key(&name, &value.range);
-            if seen.insert(name.clone()) {
-                result.push(Member { name, key, value });
-            } else {
-                self.session.error(self.text, &key, format!("the key `{name}` is there twice"), None);
+            match first.entry(name.clone()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(key.start);
+                    result.push(Member { name, key, value });
+                }
+                Entry::Occupied(first) => {
+                    let first = self.text.position(*first.get());
+                    let message = format!("the key `{name}` is there twice, first at {first}");
+                    self.session.error(self.text, &key, message, None);
+                }
             }
         }
         Ok(result)

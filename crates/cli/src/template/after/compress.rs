@@ -45,10 +45,15 @@ impl Compression {
         ("tar", Compression::Tar),
     ];
 
-    /// The format that the end of `name` tells, and `tar.gz` where it tells none, as Packer has it.
-    pub(super) fn of_name(name: &str) -> Compression {
+    /// The format that the end of `name` tells.
+    pub(super) fn of_name(name: &str) -> Option<Compression> {
         let ending = |(ending, _): &&(&str, Compression)| name.ends_with(&format!(".{ending}"));
-        Self::ENDINGS.iter().find(ending).map_or(Compression::TarGz, |(_, compression)| *compression)
+        Self::ENDINGS.iter().find(ending).map(|(_, compression)| *compression)
+    }
+
+    /// What all of them are called, for people.
+    pub(super) fn names() -> String {
+        Self::ENDINGS.map(|(name, _)| name).join(", ")
     }
 
     /// What a tar archive of this format is packed with.
@@ -207,15 +212,14 @@ mod tests {
     #[test]
     fn the_name_tells_the_format() {
         for (name, expected) in [
-            ("a/card.img.xz", Compression::Xz),
-            ("card.tar.gz", Compression::TarGz),
-            ("card.tar.xz", Compression::TarXz),
-            ("card.tar.lz4", Compression::TarLz4),
-            ("card.lz4", Compression::Lz4),
-            // As Packer has it: a tar archive with gzip, under the name that was given.
-            ("card.img", Compression::TarGz),
-            ("packer_pi_arm-image", Compression::TarGz),
-            ("xz", Compression::TarGz),
+            ("a/card.img.xz", Some(Compression::Xz)),
+            ("card.tar.gz", Some(Compression::TarGz)),
+            ("card.tar.xz", Some(Compression::TarXz)),
+            ("card.tar.lz4", Some(Compression::TarLz4)),
+            ("card.lz4", Some(Compression::Lz4)),
+            ("card.img", None),
+            ("packer_pi_arm-image", None),
+            ("xz", None),
         ] {
             assert_eq!(Compression::of_name(name), expected, "{name}");
         }

@@ -63,17 +63,22 @@ fn work(lowering: &mut Lowering<'_>, build: &Build, given: &Given) -> Option<Aft
             let output = output("packer_{{.BuildName}}_{{.BuilderType}}");
             let name = filled(&output, "");
             writes(lowering, &name, false);
-            let told = match settings.text("format") {
-                Some(format) if !format.is_empty() => format!(".{}", format.trim_start_matches('.')),
-                _ => name,
+            let format = settings.get("format").filter(|setting| setting.value.as_str() != Some(""));
+            let told = match format.and_then(|setting| setting.value.as_str()) {
+                Some(format) => format!(".{}", format.trim_start_matches('.')),
+                None => name,
             };
+            let known = Compression::of_name(&told);
             if told.ends_with(".bgzf") {
-                let setting = settings.get("format").or_else(|| settings.get("output"));
                 let hint = "gz is the same without an index: let the name end in .gz";
-                let at = setting.map_or(&given.at, |setting| &setting.at);
+                let at = format.map_or(at, |setting| &setting.at);
                 lowering.error(at, "archives in the format bgzf are not made", hint);
+            } else if let (None, Some(setting)) = (known, format) {
+                let message = format!("archives in the format {} are not made", told.trim_start_matches('.'));
+                lowering.error(&setting.at, message, format!("there are {}", Compression::names()));
             }
-            let compression = Compression::of_name(&told);
+            // As Packer has it where the name tells none.
+            let compression = known.unwrap_or(Compression::TarGz);
             // As Packer: 0 is the usual level, and what is above the highest is the highest.
             let level = settings.whole("compression_level").filter(|&level| level > 0);
             let level = level.map(|level| u32::try_from(level.min(9)).unwrap_or(9));
