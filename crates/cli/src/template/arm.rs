@@ -98,16 +98,13 @@ fn line(command: &Value, output: &Path) -> String {
 fn checksum(lowering: &mut Lowering<'_>, source: &Source, plan: &mut Plan) {
     let settings = &source.settings;
     let kind = settings.text("file_checksum_type");
-    let given = ["file_checksum", "file_checksum_url"]
-        .iter()
-        .filter_map(|key| settings.get(key))
-        .find(|setting| setting.value.as_str().is_some_and(|text| !text.is_empty()));
+    let given = settings.get("file_checksum").or_else(|| settings.get("file_checksum_url"));
     let Some(setting) = given.filter(|_| kind != Some("none")) else {
         plan.origin.checksum = Checksum::None;
         return;
     };
     let text = setting.value.as_str().unwrap_or_default();
-    let is_list = settings.text("file_checksum").is_none_or(str::is_empty);
+    let is_list = !settings.has("file_checksum");
     let text = match kind {
         _ if is_list => format!("file:{text}"),
         Some(kind) if !text.contains(':') => format!("{kind}:{text}"),
@@ -139,7 +136,7 @@ fn partitions(source: &Source) -> Vec<crate::MountPoint> {
     let numbered = (1_u32..).zip(blocks.unwrap_or_default()).filter_map(|(number, block)| {
         let block = block.as_map()?;
         let said = block.get("int").and_then(Value::as_whole).and_then(|number| u32::try_from(number).ok());
-        let target = block.get("mountpoint")?.as_str().filter(|target| !target.is_empty())?;
+        let target = block.get("mountpoint")?.as_str()?;
         Some((said.filter(|&number| number > 0).unwrap_or(number), target).into())
     });
     numbered.collect()

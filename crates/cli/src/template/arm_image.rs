@@ -20,12 +20,10 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, source: &Source, plan: &mut Pla
     let settings = &source.settings;
     lowering.all_without_effect(settings, NO_EFFECT);
     sources(lowering, settings, plan);
-    // A variable that was not set, to Packer.
-    let said = |key: &str| settings.text(key).filter(|text| !text.is_empty());
-    if let Some(folder) = said("output_directory") {
+    if let Some(folder) = settings.text("output_directory") {
         plan.output = std::path::Path::new(folder).join("image");
     }
-    if let Some(path) = said("output_filename") {
+    if let Some(path) = settings.text("output_filename") {
         plan.output = path.into();
     }
     let size = |key: &str| settings.whole(key).filter(|&bytes| bytes > 0);

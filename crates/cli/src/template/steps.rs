@@ -97,7 +97,7 @@ fn shell(
         execute_command: settings.text("execute_command").or(usual).map(str::to_owned),
         env_format: settings.text("env_var_format").map(str::to_owned),
         env_file,
-        user: settings.text("user").filter(|user| !user.is_empty()).map(str::to_owned),
+        user: settings.text("user").map(str::to_owned),
         directory: inside(settings.text("working_directory").unwrap_or_default()),
         valid_exit_codes: valid,
         ..Scripts::of(scripts)
@@ -114,7 +114,7 @@ fn scripts(lowering: &mut Lowering<'_>, settings: &Settings) -> Vec<Script> {
         let lines = settings.texts("inline").join("\n");
         scripts.push(Script::Inline(match settings.text("inline_shebang") {
             // What runs it anyway.
-            None | Some("" | "/bin/sh -e") => lines,
+            None | Some("/bin/sh -e") => lines,
             Some(interpreter) => format!("#!{interpreter}\n{lines}\n"),
         }));
     }

@@ -67,10 +67,6 @@ fn evaluate_build<'a>(
     only_keys(session, found, ATTRIBUTES, BLOCKS);
     let name = attribute_text(session, found, "name", scope);
     let all = used_sources(session, document, found, scope);
-    if all.is_empty() && !session.is_full() {
-        let hint = "sources = [\"source.arm-image.NAME\"]".to_owned();
-        session.error(found.text, &found.head(), "the build names no source", hint);
-    }
     let known: Vec<String> = all.iter().flat_map(|used| [used.path(), used.name.clone()]).collect();
     for used in &all {
         if session.is_full() {

@@ -54,6 +54,7 @@ pub(super) fn used_sources<'a>(
     scope: &Scope<'_>,
 ) -> Vec<Used<'a>> {
     let mut all = Vec::new();
+    let mut names_none = build.block.body.get_blocks("source").next().is_none();
     if let Some(attribute) = build.block.body.get_attribute("sources") {
         let range = span(&attribute.value);
         match Evaluator::new(session).keep(&attribute.value, scope) {
@@ -62,18 +63,27 @@ pub(super) fn used_sources<'a>(
                     value.as_list().and_then(|list| list.iter().map(Value::as_str).collect());
                 match names {
                     Some(names) => {
+                        names_none &= names.is_empty();
                         for name in names.into_iter().take_while(|_| !session.is_full()) {
                             all.extend(find(session, document, name, build.text, &range));
                         }
                     }
                     None => {
+                        names_none = false;
                         let hint = "sources = [\"source.arm-image.NAME\"]".to_owned();
                         session.error(build.text, &range, "`sources` is a list of strings", hint);
                     }
                 }
             }
-            Err(fault) => session.fault(build.text, fault, &range),
+            Err(fault) => {
+                names_none = false;
+                session.fault(build.text, fault, &range);
+            }
         }
+    }
+    if names_none {
+        let hint = "sources = [\"source.arm-image.NAME\"]".to_owned();
+        session.error(build.text, &build.head(), "the build names no source", hint);
     }
     for block in build.block.body.get_blocks("source").take_while(|_| !session.is_full()) {
         let added = Found { text: build.text, block };

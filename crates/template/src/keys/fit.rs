@@ -59,7 +59,12 @@ fn fit_value(kind: &Kind, value: Value, weak: bool) -> Result<Value, (String, Op
         Kind::Text => evaluate::text(&value).map(Value::String).map_err(|_| needs("a string")),
         Kind::Flag => evaluate::flag(&value).map(Value::Bool).ok_or_else(|| needs("true or false")),
         Kind::Whole => {
-            let number = evaluate::number(&value).ok_or_else(|| needs("a whole number"))?;
+            let number = evaluate::number(&value).ok_or_else(|| {
+                let is_size =
+                    value.as_str().is_some_and(|text| text.ends_with(['K', 'M', 'G', 'T', 'B', 'b']));
+                let hint = "sizes are in bytes here: 4 GiB is 4294967296".to_owned();
+                (needs("a whole number").0, is_size.then_some(hint))
+            })?;
             let message = || format!("{} is no whole number from 0 to 2^53", number_text(number));
             whole(number).map(|_| Value::Number(number)).ok_or_else(|| (message(), None))
         }
@@ -74,7 +79,7 @@ fn fit_value(kind: &Kind, value: Value, weak: bool) -> Result<Value, (String, Op
         }
         Kind::OneOf(names) => {
             let text = evaluate::text(&value).map_err(|_| needs("a string"))?;
-            if names.contains(&text.as_str()) || is_deferred {
+            if names.contains(&text.as_str()) || text.is_empty() || is_deferred {
                 return Ok(Value::String(text));
             }
             Err((

@@ -163,6 +163,7 @@ impl Schema {
     ) -> Settings {
         let mut settings = BTreeMap::new();
         let mut places = BTreeMap::new();
+        let mut empty = BTreeMap::new();
         // What was set, but wrongly, is not missing.
         let mut meant: Vec<String> = Vec::new();
         for entry in entries.into_iter().take_while(|_| !session.is_full()) {
@@ -198,6 +199,11 @@ impl Schema {
                 (entry.text, entry.value.clone(), entry.name.clone(), entry.key.clone());
             match fit::fit(session, owner, kind, entry, weak) {
                 Ok(Value::Null) => drop(places.remove(&name)),
+                // As to Packer, whose keys are empty until they are set; but a file may have no content.
+                Ok(value) if name != "content" && value.as_str() == Some("") => {
+                    places.remove(&name);
+                    empty.insert(name, (text, key));
+                }
                 // The content of a file may be anything.
                 Ok(value) if name != "content" && value.has_zero() => {
                     session.error(
@@ -232,6 +238,11 @@ impl Schema {
                 Some((text, range)) => session.error(text, range, found.message, found.hint),
                 None if found.missing.iter().any(|key| meant.iter().any(|name| name == key)) => {}
                 None => {
+                    let said = found.missing.iter().find_map(|key| Some((key, empty.get(*key)?)));
+                    if let Some((key, (text, range))) = said {
+                        session.error(text, range, format!("the key `{key}` is empty"), found.hint);
+                        continue;
+                    }
                     session.error(place.text, &place.range, format!("{owner}: {}", found.message), found.hint)
                 }
             }

@@ -21,12 +21,12 @@ pub(super) fn evaluate(
     let none = Vec::new();
     let declared = match document.get("variables").map(|member| &member.value) {
         Some(Node { kind: NodeKind::Object(members), .. }) => members,
+        Some(Node { kind: NodeKind::Null, .. }) | None => &none,
         Some(node) => {
             let message = format!("`variables` is an object, not {}", node.what());
             session.error(document.text, &node.range, message, None);
             &none
         }
-        None => &none,
     };
     let sensitive = sensitive_names(session, document, declared);
     for member in declared.iter().filter(|member| sensitive.contains(&member.name)) {

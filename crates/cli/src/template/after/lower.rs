@@ -21,8 +21,7 @@ pub(in crate::template) fn lower(lowering: &mut Lowering<'_>, build: &Build) -> 
 
 fn work(lowering: &mut Lowering<'_>, build: &Build, given: &Given) -> Option<After> {
     let settings = &given.settings;
-    let output =
-        |usual: &str| settings.text("output").filter(|text| !text.is_empty()).unwrap_or(usual).to_owned();
+    let output = |usual: &str| settings.text("output").unwrap_or(usual).to_owned();
     let checked = |lowering: &mut Lowering<'_>, known: &[&str]| {
         if let Some(setting) = settings.get("output")
             && let Some(text) = setting.value.as_str()
@@ -63,7 +62,7 @@ fn work(lowering: &mut Lowering<'_>, build: &Build, given: &Given) -> Option<Aft
             let output = output("packer_{{.BuildName}}_{{.BuilderType}}");
             let name = filled(&output, "");
             writes(lowering, &name, false);
-            let format = settings.get("format").filter(|setting| setting.value.as_str() != Some(""));
+            let format = settings.get("format");
             let told = match format.and_then(|setting| setting.value.as_str()) {
                 Some(format) => format!(".{}", format.trim_start_matches('.')),
                 None => name,

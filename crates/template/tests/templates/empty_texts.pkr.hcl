@@ -1,0 +1,34 @@
+# What is empty is not set, as a variable that may be left out.
+variable "script" {
+  default = ""
+}
+
+source "arm-image" "pi" {
+  iso_url         = var.script
+  iso_urls        = ["a.img"]
+  iso_checksum    = "none"
+  output_filename = ""
+  resolv-conf     = ""
+  qemu_binary     = ""
+}
+
+build {
+  sources = ["source.arm-image.pi"]
+
+  provisioner "shell" {
+    inline          = ["true"]
+    script          = var.script
+    execute_command = ""
+    user            = ""
+  }
+  provisioner "file" {
+    content     = ""
+    destination = "/etc/empty"
+    direction   = ""
+    owner       = ""
+  }
+  post-processor "compress" {
+    format = ""
+    output = ""
+  }
+}
