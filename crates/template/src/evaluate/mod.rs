@@ -40,7 +40,9 @@ impl<'a> Evaluator<'a> {
             Expression::Null(_) => Ok(Value::Null),
             Expression::Bool(flag) => Ok(Value::Bool(*flag.value())),
             Expression::Number(number) => operators::finite(number.value().as_f64().unwrap_or(f64::NAN)),
-            Expression::String(text) => self.spent(Value::String(text.value().clone())),
+            Expression::String(text) => {
+                defined(text.value()).and_then(|()| self.spent(Value::String(text.value().clone())))
+            }
             Expression::Array(array) => self.array(array, scope),
             Expression::Object(object) => self.object(object, scope),
             Expression::StringTemplate(template) => self.template(template, scope),
@@ -261,6 +263,14 @@ impl<'a> Evaluator<'a> {
             suggest::hint(name, scope.all_names())
         };
         Fault::new(format!("`{name}` is not known here")).hint(hint)
+    }
+}
+
+/// Refuses characters that stand for what is known later, and that an escape could smuggle in.
+fn defined(text: &str) -> Result<(), Fault> {
+    match crate::deferred::is_in(text) {
+        true => Err(Fault::new("the string holds a character that Unicode leaves undefined")),
+        false => Ok(()),
     }
 }
 

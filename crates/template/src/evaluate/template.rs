@@ -1,9 +1,11 @@
 //! Strings with `${…}` and `%{…}` in them.
 
+use std::borrow::Cow;
+
 use hcl_edit::Span;
 use hcl_edit::template::{Directive, Element, ForDirective, HeredocTemplate, IfDirective, Strip, Template};
 
-use super::{Evaluated, Evaluator, Scope, types};
+use super::{Evaluated, Evaluator, Scope, defined, types};
 use crate::Value;
 use crate::session::Fault;
 
@@ -14,6 +16,8 @@ struct Output {
     sensitive: bool,
     /// How many blanks each line loses; the parser takes them from the outermost template only.
     indent: usize,
+    /// Whether it stands in quotes, which takes escapes; the parser undoes those of the outermost template only.
+    quoted: bool,
 }
 
 impl Evaluator<'_> {
@@ -21,22 +25,22 @@ impl Evaluator<'_> {
     pub(super) fn template(&self, template: &Template, scope: &Scope<'_>) -> Evaluated {
         match template.as_single_element() {
             Some(Element::Interpolation(interpolation)) => self.evaluate(&interpolation.expr, scope),
-            _ => self.template_text(template, scope),
+            _ => self.put_together(template, scope, Output { quoted: true, ..Output::default() }),
         }
     }
 
     /// A heredoc, of which `<<-` takes the indentation.
     pub(super) fn heredoc(&self, heredoc: &HeredocTemplate, scope: &Scope<'_>) -> Evaluated {
-        self.indented(&heredoc.template, scope, heredoc.indent().unwrap_or(0))
+        let indent = heredoc.indent().unwrap_or(0);
+        self.put_together(&heredoc.template, scope, Output { indent, ..Output::default() })
     }
 
     /// A template whose value is a string in any case.
     pub(crate) fn template_text(&self, template: &Template, scope: &Scope<'_>) -> Evaluated {
-        self.indented(template, scope, 0)
+        self.put_together(template, scope, Output::default())
     }
 
-    fn indented(&self, template: &Template, scope: &Scope<'_>, indent: usize) -> Evaluated {
-        let mut output = Output { indent, ..Output::default() };
+    fn put_together(&self, template: &Template, scope: &Scope<'_>, mut output: Output) -> Evaluated {
         self.elements(template, scope, (false, false), 0, &mut output)?;
         let value = Value::String(output.text);
         Ok(if output.sensitive { value.sensitive() } else { value })
@@ -64,11 +68,17 @@ impl Evaluator<'_> {
                         Some(next) => strips(next).0,
                         None => strip.1,
                     };
-                    let text = stripped(literal.value(), before, after);
+                    let text = match output.quoted && depth > 0 {
+                        true => Cow::Owned(unescaped(literal.value())?),
+                        false => Cow::Borrowed(literal.value().as_str()),
+                    };
+                    defined(&text)?;
+                    let whole = text.len();
+                    let text = stripped(&text, before, after, output.quoted);
                     match output.indent {
                         indent if indent > 0 && depth > 0 => {
                             // What was cut off before ended a line, so that the rest begins one.
-                            let begins = before && text.len() < literal.value().len();
+                            let begins = before && text.len() < whole;
                             self.push(&dedented(text, indent, begins), output)?;
                         }
                         _ => self.push(text, output)?,
@@ -165,8 +175,41 @@ fn edges(strip: Strip) -> (bool, bool) {
     (strip.strip_start(), strip.strip_end())
 }
 
-/// `literal` without the blanks, and at most one end of line, next to what eats them.
-fn stripped(mut literal: &str, before: bool, after: bool) -> &str {
+/// `text` with its escapes undone.
+fn unescaped(text: &str) -> Result<String, Fault> {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        result.push_str(before);
+        let mut letters = after.chars();
+        let kind = letters.next().unwrap_or_default();
+        rest = letters.as_str();
+        result.push(match kind {
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            '"' | '\\' => kind,
+            'u' | 'U' => {
+                let (digits, behind) =
+                    rest.split_at_checked(if kind == 'u' { 4 } else { 8 }).unwrap_or_default();
+                rest = behind;
+                let code = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+                let wrong = || Fault::new(format!("`\\{kind}` is followed by the digits of a character"));
+                code.ok_or_else(wrong)?
+            }
+            _ => return Err(Fault::new(format!("`\\{kind}` is no escape in a string"))),
+        });
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+/// `literal` without the white space next to what eats it: all of it in quotes, elsewhere up to the end of the line.
+fn stripped(mut literal: &str, before: bool, after: bool, quoted: bool) -> &str {
+    if quoted {
+        literal = if before { literal.trim_start() } else { literal };
+        return if after { literal.trim_end() } else { literal };
+    }
     let blank = |letter: char| letter.is_whitespace() && letter != '\n';
     if before {
         let rest = literal.trim_start_matches(blank);

@@ -21,5 +21,8 @@ EOT
     end
   EOT
   quoted = "%{ for n in range(3) }${n},%{ endfor }%{ if false }x%{ endif }"
+  escapes = "%{ if true }a\tb\n\"c\" \\ \u00e9 $${d}%{ else }\q%{ endif }\n"
+  lines   = "%{ for name in ["a", "b"] ~}  \n\n  - ${name}\n%{ endfor ~}  \n x"
+  around  = "a \n\n ${~ "b" ~} \n\n c"
   strip  = "a  ${~ "b" ~}  c"
 }
