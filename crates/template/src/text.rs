@@ -35,9 +35,13 @@ pub struct Text {
 const LONGEST_COUNTED: usize = 4096;
 
 impl Text {
-    /// A text with a name.
+    /// A text with a name; a byte order mark at its beginning is left out.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), lines: OnceLock::new() }
+        let mut text = text.into();
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        Self { name: name.into(), text, lines: OnceLock::new() }
     }
 
     /// The position of the byte at `offset`.
@@ -90,6 +94,12 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let text = Text::new("x", "\u{feff}ab\u{feff}");
+        assert_eq!((text.text.as_str(), text.position(1).column), ("ab\u{feff}", 2));
+    }
 
     #[test]
     fn positions_count_lines_and_characters() {

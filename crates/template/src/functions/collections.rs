@@ -85,7 +85,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ("merge", 1, MANY, |call| {
         let mut all = BTreeMap::new();
         for index in 0..call.len() {
-            all.extend(call.map(index)?.clone());
+            // As in HCL, for `merge(local.usual, var.more)` with a variable that is null.
+            if !matches!(call.value(index)?, Value::Null) {
+                all.extend(call.map(index)?.clone());
+            }
         }
         Ok(Value::Map(all))
     }),

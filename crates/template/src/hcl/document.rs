@@ -73,7 +73,7 @@ pub(super) fn parse(session: &Session<'_>, text: &Text, may_show: bool) -> Optio
         );
         return None;
     }
-    let body = hcl_edit::parser::parse_body(text.text.strip_prefix('\u{feff}').unwrap_or(&text.text));
+    let body = hcl_edit::parser::parse_body(&text.text);
     match body {
         Ok(body) => Some(body),
         Err(error) => {

@@ -67,12 +67,12 @@ impl Node {
 
 /// Reads a whole text; what is wrong is reported.
 pub(super) fn read(session: &Session<'_>, text: &Text, may_show: bool) -> Option<Node> {
-    let source = text.text.strip_prefix('\u{feff}').unwrap_or(&text.text);
+    let source = text.text.as_str();
     if source.len() > LARGEST_TEXT {
         session.error(text, &(0..0), format!("the file is larger than {LARGEST_TEXT} bytes"), None);
         return None;
     }
-    let reader = Reader { session, text, source };
+    let reader = Reader { session, text };
     let raw: &RawValue = match serde_json::from_str(source) {
         Ok(raw) => raw,
         Err(error) => {
@@ -103,14 +103,12 @@ fn offset_of(source: &str, line: usize, column: usize) -> usize {
 struct Reader<'a> {
     session: &'a Session<'a>,
     text: &'a Text,
-    source: &'a str,
 }
 
 impl Reader<'_> {
     fn range(&self, part: &str) -> Range<usize> {
-        // `part` was borrowed from `source`, as RawValue does; so the difference of the addresses is its place.
-        let start = (part.as_ptr() as usize).saturating_sub(self.source.as_ptr() as usize);
-        let start = start + (self.text.text.len() - self.source.len());
+        // `part` was borrowed from the text, as RawValue does; so the difference of the addresses is its place.
+        let start = (part.as_ptr() as usize).saturating_sub(self.text.text.as_ptr() as usize);
         start..start + part.len()
     }
 

@@ -14,7 +14,7 @@ locals {
   keys            = keys({ b = 1, a = 2 })
   length          = [length([1]), length({ a = 1, b = 2 }), length("äöü")]
   lookup          = [lookup({ a = 1 }, "a"), lookup({}, "b", "none")]
-  merge           = merge({ a = 1, b = 1 }, { b = 2 })
+  merge           = merge(null, { a = 1, b = 1 }, { b = 2 })
   range           = [range(3), range(1, 4), range(0, 1, 0.5), range(3, 0)]
   reverse         = reverse([1, 2])
   setintersection = setintersection(["a", "b"], ["b", "c"])
