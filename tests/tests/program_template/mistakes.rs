@@ -67,6 +67,19 @@ fn mistakes_in_steps_are_told_with_their_line() {
 }
 
 #[test]
+fn a_command_that_runs_no_script_is_told() {
+    let place = Place::new();
+    let warned = |command: &str| {
+        let step =
+            format!("  provisioner \"shell\" {{\nexecute_command = {command:?}\ninline = [\"a\"]\n  }}");
+        place.write("t.pkr.hcl", built("", &step));
+        place.run(["validate", "t.pkr.hcl"]).expect(0).stderr()
+    };
+    assert!(warned("{{ .Vars }} sudo sh").contains("t.pkr.hcl:9:1: `execute_command` runs no script"));
+    assert_eq!(warned("{{.Vars}} sudo sh {{.Path}}"), "");
+}
+
+#[test]
 fn mistakes_end_with_3_before_anything_is_fetched() {
     let place = Place::new();
     let server = Server::new("a.img", vec![0; 512]);

@@ -77,6 +77,10 @@ fn shell(
     {
         let known = [".Path", ".Vars", ".EnvVarFile"];
         check_braces(lowering, setting, text, if env_file { &known } else { &known[..2] });
+        if !fields::parts(text).contains(&Part::Field(".Path")) {
+            let message = "`execute_command` runs no script, as it has no `{{ .Path }}`";
+            lowering.warning(&setting.at, message, "as in \"{{ .Vars }} {{ .Path }}\"");
+        }
     }
     if let Some(setting) = settings.get("env_var_format")
         && settings.text("env_var_format").is_some_and(|text| text.matches("%s").count() != 2)

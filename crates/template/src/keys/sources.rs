@@ -64,7 +64,8 @@ fn check_arm_image(settings: &Settings) -> Vec<Complaint> {
         let message = "`output_filename` and `output_directory` exclude each other";
         found.push(complaint(Some("output_directory"), message, "keep `output_filename`"));
     }
-    if settings.has("target_image_size") && settings.has("last_partition_extra_size") {
+    // What is 0 leaves the size alone, and so excludes nothing.
+    if ["target_image_size", "last_partition_extra_size"].iter().all(|key| settings.whole(key) > Some(0)) {
         let message = "`target_image_size` and `last_partition_extra_size` exclude each other";
         found.push(complaint(Some("last_partition_extra_size"), message, "keep `target_image_size`"));
     }
