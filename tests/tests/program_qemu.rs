@@ -34,9 +34,12 @@ fn chosen(source: &Path, isolation: &str, shown_as: &str) {
     fs::copy(QEMU, place.path("my-qemu")).unwrap();
     place.write("script", "#!/bin/sh\n");
     let with = |qemu: &str| {
-        build(&place, source, &["--isolation", isolation, "--qemu-binary", qemu, "--run", "uname -m"])
+        // The quickest processor, unless a step knows better.
+        let look = "uname -m; echo on $QEMU_CPU; QEMU_CPU=none-such /bin/busybox true || echo refused";
+        build(&place, source, &["--isolation", isolation, "--qemu-binary", qemu, "--run", look])
     };
-    let _ = with("./my-qemu").expect(0).says("\naarch64\n").says(shown_as).says("qemu-aarch64 version ");
+    let used = with("./my-qemu").expect(0).says("\naarch64\n").says(shown_as).says("qemu-aarch64 version ");
+    let _ = used.says("\non max,pauth=off,sve=off\n").says("none-such").says("\nrefused\n");
     fs::remove_file(place.path("o.img")).unwrap();
     // All but the last before anything is fetched.
     for (qemu, why, hint) in [
