@@ -23,8 +23,8 @@ pub fn explain(arch: Arch, status: ExitStatus, stderr: &[u8]) -> Option<&'static
     };
     if died_of(SIGILL) {
         Some(
-            "qemu met an instruction that it, or the processor it was told to be, does not have: try a more able one \
-             (`max`), or a newer qemu",
+            "qemu met an instruction that it, or the processor it was told to be, does not have: try the most able one \
+             (`QEMU_CPU=max` in the step's environment), or a newer qemu",
         )
     } else if died_of(SIGSEGV) {
         Some("some versions of qemu crash in programs that are sound: try another one, best a newer")
