@@ -185,3 +185,16 @@ fn name_servers_copied_into_the_image_are_the_hosts_and_bound_ones_do_not_stay()
     assert_eq!(build("copy-host", "copied.img").trim(), host.trim());
     assert!(!build("bind-host", "bound.img").contains("nameserver"));
 }
+
+/// The guest's line takes no more than 4 KiB at once; what is asked may be longer.
+#[test]
+fn a_command_of_any_length_is_run_in_a_guest() {
+    let place = Place::new();
+    place.copy(&images::raspios_arm64_tiny(), "a.img");
+    let shell = ["shell", "a.img", "--isolation", "guest", "--", "/bin/sh", "-c"];
+    for length in [900, 1100, 60_000] {
+        let script = format!("echo {} | wc -c", "x".repeat(length));
+        let ended = place.run(shell.iter().copied().chain([script.as_str()])).expect(0);
+        assert_eq!(ended.stdout(), format!("{}\n", length + 1));
+    }
+}

@@ -1,7 +1,7 @@
 //! The guest's side: does in the guest's kernel what the host's side asks for.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufReader},
     ops::ControlFlow,
     os::unix::process::ExitStatusExt,
@@ -45,7 +45,7 @@ fn serve(channel: Channel) -> io::Result<()> {
         }
         _ => ControlFlow::Continue(()),
     };
-    let Some(request) = receive(&mut agent.from)? else { return Ok(()) };
+    let Some(request) = agent.next()? else { return Ok(()) };
     let image = OpenOptions::new().read(true).write(true).open(DISK)?;
     let outcome = match request {
         Request::Open(job) => host::with_root(&image, &job, on, |root, _| {
@@ -72,9 +72,19 @@ impl Agent {
         send(&mut self.to, reply, b"")
     }
 
+    /// What is asked next; none once the host is gone.
+    fn next(&mut self) -> io::Result<Option<Request>> {
+        match receive(&mut self.from)? {
+            Some(Request::Stored(name)) => {
+                Ok(Some(serde_json::from_slice(&fs::read(Path::new(JOB).join(name))?)?))
+            }
+            request => Ok(request),
+        }
+    }
+
     /// Until the host asks to close, or is gone.
     fn serve_root(&mut self, root: &mut dyn ChrootRunner) -> io::Result<()> {
-        while let Some(request) = receive(&mut self.from)? {
+        while let Some(request) = self.next()? {
             let done = match request {
                 Request::Close => return Ok(()),
                 // It crossed the end of the program that it was meant for.
@@ -103,7 +113,7 @@ impl Agent {
                     root.own(path.as_ref(), user, group).map(|()| Reply::Done)
                 }
                 Request::Remove { path } => root.remove(path.as_ref()).map(|()| Reply::Done),
-                Request::Open(_) | Request::Grow(_) | Request::Shrink(..) => {
+                Request::Open(_) | Request::Grow(_) | Request::Shrink(..) | Request::Stored(_) => {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
             };

@@ -77,6 +77,9 @@ pub(super) fn shrink_only(
     }
 }
 
+/// So many bytes of a request go over the guest's line. Once 4 KiB wait in it to be read, its kernel has it read no more.
+const LONGEST: usize = 2 << 10;
+
 /// The guest, as something that runs commands in an image.
 struct Remote {
     guest: Guest,
@@ -91,17 +94,19 @@ struct Remote {
 impl Remote {
     /// Asks, and waits for the last word, passing notes on.
     fn ask(&mut self, request: &Request, on: OnEvent<'_>) -> Result<Reply, Error> {
-        let cancelled = &mut self.cancelled;
+        let mut cancelled = false;
         let mut tick = |said: Said<'_>| {
             let flow = match said {
                 Said::Note(note) => on(Event::Note(note)),
                 Said::Line(..) => ControlFlow::Continue(()),
                 Said::Waiting => on(Event::Waiting),
             };
-            *cancelled |= flow.is_break();
+            cancelled |= flow.is_break();
             flow
         };
-        match self.conversation.exchange(request, &mut tick) {
+        let reply = self.exchange(request, &mut tick);
+        self.cancelled |= cancelled;
+        match reply {
             Ok(Reply::Failed { message, causes, hint, code }) => {
                 Err(Error::InGuest { message, causes: Causes::chain(causes), hint, code })
             }
@@ -123,7 +128,7 @@ impl Remote {
             cancelled |= flow.is_break();
             flow
         };
-        let reply = self.conversation.exchange(request, &mut said);
+        let reply = self.exchange(request, &mut said);
         match reply {
             _ if cancelled => Err(ChrootError::Cancelled),
             Ok(Reply::Failed { message, causes, hint, .. }) => {
@@ -139,6 +144,23 @@ impl Remote {
                 })
             }
         }
+    }
+
+    /// Asks over the line, or by a file where that is too much for it.
+    fn exchange(
+        &mut self,
+        request: &Request,
+        tick: &mut dyn FnMut(Said<'_>) -> ControlFlow<()>,
+    ) -> io::Result<Reply> {
+        let text = serde_json::to_vec(request)?;
+        if text.len() <= LONGEST {
+            return self.conversation.exchange(request, tick);
+        }
+        let (name, path) = self.next_file();
+        fs::write(&path, text)?;
+        let reply = self.conversation.exchange(&Request::Stored(name), tick)?;
+        fs::remove_file(path)?;
+        Ok(reply)
     }
 
     /// Asks for what is done at once.

@@ -37,6 +37,8 @@ pub(super) enum Request {
     Own { path: OsString, user: u32, group: u32 },
     /// Remove a file or link.
     Remove { path: OsString },
+    /// What this file in the job's folder asks.
+    Stored(String),
     /// Stop the program that runs.
     Cancel,
     /// Take everything down.
