@@ -240,13 +240,10 @@ impl Enter {
             let options = arm_image_qemu::Options { binary: self.qemu.clone(), ..Default::default() };
             arm_image_qemu::find_binary(self.arch.unwrap_or(Arch::Arm64), &options)?;
         }
-        if self.qemu_arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {
-            return Err(Error::Plan {
-                problem: "an argument of qemu's has a NUL in it".to_owned(),
-                hint: "leave it out".to_owned(),
-            });
-        }
-        Ok(())
+        arm_image_qemu::arguments(&self.qemu_arguments).map(drop).map_err(|cause| Error::Plan {
+            problem: crate::chain(&cause),
+            hint: "leave out what is too much of --qemu-arg".to_owned(),
+        })
     }
 }
 

@@ -32,8 +32,6 @@ pub(crate) struct Own {
     pub(crate) qemu: PathBuf,
     /// Whether the kernel opens qemu anew at each start.
     pub(crate) inside: bool,
-    /// What was asked for, for the log.
-    pub(crate) arguments: String,
 }
 
 impl Emulation {
@@ -52,7 +50,7 @@ impl Emulation {
         Emulation { means: Means::Own(own), version }
     }
 
-    /// One line for the log: by what the programs are run.
+    /// One line for the log: by what the programs are run, but for the arguments that were given.
     #[must_use]
     pub fn describe(&self) -> String {
         let version = self.version.as_deref().and_then(binary::parse_version);
@@ -62,8 +60,8 @@ impl Emulation {
             Means::Host(Serving { name, interpreter, .. }) => {
                 format!("the host's handler {name} using {}{version}", interpreter.display())
             }
-            Means::Own(Own { name, qemu, arguments, .. }) => {
-                format!("own handler {name} using {}{version}{arguments}", qemu.display())
+            Means::Own(Own { name, qemu, .. }) => {
+                format!("own handler {name} using {}{version}", qemu.display())
             }
             Means::Closed => "closed".to_owned(),
         }

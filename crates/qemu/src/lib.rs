@@ -169,11 +169,7 @@ fn register(arch: Arch, options: &Options, start: &Start, registry: Registry) ->
     let version = told.as_ref().map(|told| told.version);
     let interpreter = Interpreter::prepare(&qemu, version, start, options.own)?;
     let (registry, name) = registry.register(arch, &Owner::current()?, &interpreter)?;
-    let arguments = match start {
-        Start::Arguments(arguments) => arguments.iter().map(|one| format!(" {}", one.display())).collect(),
-        Start::Plain | Start::ArgumentsIn(_) | Start::Inside => String::new(),
-    };
-    let own = Own { registry, name, qemu, inside: *start == Start::Inside, arguments };
+    let own = Own { registry, name, qemu, inside: *start == Start::Inside };
     Ok(Emulation::own(own, told.map(|told| told.line)))
 }
 

@@ -94,7 +94,6 @@ fn privileged_the_processor_is_chosen_by_environment_for_some_and_by_argument_fo
 
         let start = Start::Arguments(["-cpu", "arm1176"].map(Into::into).into());
         let emulation = enable_with(Arch::Armv6, &searching(), &start).unwrap();
-        assert!(emulation.describe().ends_with(" -cpu arm1176"), "{}", emulation.describe());
         assert_eq!(machine(None), "armv6l");
         emulation.close().unwrap();
     });

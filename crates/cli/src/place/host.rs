@@ -1,6 +1,6 @@
 //! The privileged half in the kernel that this process runs on. The guest's side of the program uses it too.
 
-use std::{fs::File, path::Path};
+use std::{ffi::OsString, fs::File, path::Path};
 
 use arm_image_chroot::{Bind, ChrootRunner, Mount, Root};
 use arm_image_mapper::{DeviceMapper, DmMapper, LoopMapper, Mapped};
@@ -40,11 +40,7 @@ pub(super) fn with_root<T>(
     let emulation = emulate(job, arch)?;
     let version = emulation.version().map(|line| format!(": {line}")).unwrap_or_default();
     let place = if emulation.inside().is_some() { ", shown in the image for the run" } else { "" };
-    let arguments: String = match job.alone {
-        // The description has them.
-        true => String::new(),
-        false => job.qemu_arguments.iter().map(|one| format!(" {}", one.display())).collect(),
-    };
+    let arguments = shown(&job.qemu_arguments);
     let how = format!("{arch} programs run by {}{arguments}{place}{version}", emulation.describe());
     let outcome = tell(on, Event::Note(&how)).and_then(|()| {
         with_devices(image, &job.parts, job.mapper, |mapped| {
@@ -58,6 +54,16 @@ pub(super) fn with_root<T>(
         })
     });
     close(outcome, emulation.close())
+}
+
+/// So many characters of qemu's arguments are told.
+const LONGEST_SHOWN: usize = 200;
+
+/// Arguments for a line that is read by people, each behind a blank; there may be 64 KiB of them.
+fn shown(arguments: &[OsString]) -> String {
+    let text: String = arguments.iter().map(|one| format!(" {}", one.display())).collect();
+    let short: String = text.chars().take(LONGEST_SHOWN).collect();
+    if short.len() < text.len() { format!("{short}…") } else { text }
 }
 
 /// Has the kernel run programs of `arch`.
