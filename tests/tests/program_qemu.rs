@@ -9,12 +9,12 @@ use std::path::Path;
 use arm_image_qemu::Arch;
 use arm_image_tests::machine_code::{MACHINE_ARM, lister, program};
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_stat};
+use arm_image_tests::program::kernel::{BINFMT, mount_binfmt};
 use arm_image_tests::program::{Ended, Place, Terminal, names_in};
 use arm_image_tests::{images, in_guest};
 use nix::mount::{MsFlags, mount};
 
 const QEMU: &str = "/usr/bin/qemu-aarch64-static";
-const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
 fn build(place: &Place, source: &Path, more: &[&str]) -> Ended {
     let source = source.display().to_string();
@@ -26,6 +26,14 @@ fn build(place: &Place, source: &Path, more: &[&str]) -> Ended {
 fn write_program(place: &Place, name: &str, arch: Arch, code: &[u32]) {
     let path = place.write(name, program(arch, code));
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A handler of the host's for arm64.
+fn register_theirs(flags: &str) {
+    let magic = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00";
+    let mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
+    let line = format!(":theirs:M::{magic}:{mask}:{QEMU}:{flags}");
+    fs::write(Path::new(BINFMT).join("register"), line).unwrap();
 }
 
 /// Uses the qemu that is asked for, or says why it does not.
@@ -70,6 +78,57 @@ fn privileged_qemu_that_is_asked_for_is_used_here() {
     in_guest("privileged_qemu_that_is_asked_for_is_used_here", || chosen(&source, "host", "/my-qemu "));
 }
 
+/// The kernel's newest handler runs all programs: whoever has another is told of it, or is left alone.
+#[test]
+fn privileged_qemu_that_is_asked_for_does_not_take_over_others_unsaid() {
+    let source = images::raspios_arm64_tiny();
+    in_guest("privileged_qemu_that_is_asked_for_does_not_take_over_others_unsaid", || {
+        mount_binfmt();
+        let place = Place::new();
+        fs::copy(QEMU, place.path("my-qemu")).unwrap();
+        let with = |more: &[&str]| {
+            let run = ["--qemu-binary", "./my-qemu", "--run", "uname -m"];
+            build(&place, &source, &[&run, more].concat())
+        };
+        let here = |ended: Ended, handler: Option<&str>| {
+            let ended =
+                ended.expect(0).says("on this machine's kernel\n").says("/my-qemu ").says("\naarch64\n");
+            let warning = handler.map(|handler| {
+                format!(
+                    "warning: until the image is taken down, the qemu asked for also runs this machine's other arm64 \
+                     programs, in the place of the handler `{handler}`; --isolation guest keeps it to the image\n"
+                )
+            });
+            assert_eq!(ended.stderr().contains("warning: "), warning.is_some(), "{ended:?}");
+            let _ = ended.says(&warning.unwrap_or_default());
+            fs::remove_file(place.path("o.img")).unwrap();
+        };
+        // Nobody else is there.
+        here(with(&["--isolation", "auto"]), None);
+        register_theirs("F");
+        let own = build(&place, &source, &["--run", "uname -m"]).expect(0);
+        assert!(!own.stderr().contains("warning: "), "{own:?}");
+        fs::remove_file(place.path("o.img")).unwrap();
+        here(with(&["--isolation", "host"]), Some("theirs"));
+        let away =
+            "in a guest kernel, as the qemu asked for would run this machine's other arm64 programs, too\n";
+        // In this kernel it does not start; what is chosen is told before.
+        let _ = with(&["--isolation", "auto"]).says(away);
+        // A guest cannot show a file.
+        here(with(&["--bind", "my-qemu:/srv/file"]), Some("theirs"));
+        mount(Some("/dev/null"), "/usr/bin/linux", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+        here(with(&["--isolation", "auto"]), Some("theirs"));
+        // Another build of ours is somebody else, too.
+        fs::write(Path::new(BINFMT).join("theirs"), "-1").unwrap();
+        let options = arm_image_qemu::Options { search: vec!["/usr/bin".into()], ..Default::default() };
+        let other = arm_image_qemu::enable(Arch::Arm64, &options).unwrap();
+        let name = names_in(BINFMT.as_ref()).into_iter().find(|name| name.starts_with("arm-image-")).unwrap();
+        here(with(&["--isolation", "auto"]), Some(&name));
+        other.close().unwrap();
+        place.assert_clean();
+    });
+}
+
 /// In a container, the host's handlers are there, cannot be changed, and may be of the kind that looks for qemu at each start.
 #[test]
 fn privileged_qemu_is_shown_in_the_image_where_handlers_cannot_be_changed() {
@@ -77,10 +136,7 @@ fn privileged_qemu_is_shown_in_the_image_where_handlers_cannot_be_changed() {
     in_guest("privileged_qemu_is_shown_in_the_image_where_handlers_cannot_be_changed", || {
         let binfmt = |flags| mount(Some("none"), BINFMT, Some("binfmt_misc"), flags, None::<&str>).unwrap();
         binfmt(MsFlags::empty());
-        let magic = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00";
-        let mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
-        let line = format!(":theirs:M::{magic}:{mask}:{QEMU}:OP");
-        fs::write(Path::new(BINFMT).join("register"), line).unwrap();
+        register_theirs("OP");
         let theirs = fs::read(Path::new(BINFMT).join("theirs")).unwrap();
         binfmt(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY);
 
@@ -138,6 +194,25 @@ fn privileged_arguments_of_qemu_outlast_what_steps_do_to_them() {
         assert_eq!(terminal.finish().code(), Some(0));
         place.assert_clean();
     });
+}
+
+#[test]
+fn more_arguments_of_qemu_than_can_be_are_told_at_once_and_many_are_told_in_short() {
+    let place = Place::new();
+    let source = images::raspios_arm64_tiny();
+    let with = |length: usize| {
+        let word = format!("--qemu-arg=WORD={}", "x".repeat(length));
+        build(&place, &source, &["--isolation", "guest", "--qemu-arg=-E", &word, "--run", "echo ${#WORD}."])
+    };
+    // `-E` and `WORD=` with the NULs are nine bytes.
+    let ended = with((64 << 10) - 8).expect(3).says(
+        "error: qemu cannot be given these arguments: the arguments have 65537 bytes, but at most 65536 are possible\n",
+    );
+    assert!(!ended.stderr().contains("fetch:"), "{ended:?}");
+    assert_eq!(names_in(&place.work()), Vec::<String>::new());
+    let ended =
+        with(5000).expect(0).says("\n5000.\n").says(" -E WORD=xxx").says("xxx…: qemu-aarch64 version ");
+    assert!(!ended.stderr().contains(&"x".repeat(200)), "{ended:?}");
 }
 
 /// Programs for the first Raspberry Pi see its processor.

@@ -146,6 +146,15 @@ pub fn enable_with(arch: Arch, options: &Options, start: &Start) -> Result<Emula
     }
 }
 
+/// The name of a handler that the kernel has for programs of `arch`, whoever registered it and whether or not it would serve
+/// in an image: one of ours is newer, and so runs these programs in its place.
+///
+/// # Errors
+/// When `binfmt_misc` cannot be reached or read.
+pub fn handler(arch: Arch) -> Result<Option<String>, Error> {
+    Registry::open()?.taking(arch)
+}
+
 /// What a file for [`Start::ArgumentsIn`] holds: the arguments, each with a NUL at its end.
 ///
 /// # Errors

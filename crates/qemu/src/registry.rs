@@ -82,6 +82,26 @@ impl Registry {
         Ok(names)
     }
 
+    /// What is registered by this name; none where that is nothing to us, or gone.
+    fn handler(&self, name: &str) -> Result<Option<Handler>, Error> {
+        match self.read(name) {
+            Ok(text) => Ok(Handler::parse(&text)),
+            // Another process may remove its handler at any time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::ReadHandler { name: name.to_owned(), source }),
+        }
+    }
+
+    /// The name of a handler that takes programs of `arch`, whether or not it would serve.
+    pub(crate) fn taking(&self, arch: Arch) -> Result<Option<String>, Error> {
+        for name in self.names()? {
+            if self.handler(&name)?.is_some_and(|handler| handler.takes_any(arch)) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
     /// The host's handler that runs all programs of `arch` inside a chroot; or, where qemu will be made visible there,
     /// one that would then.
     ///
@@ -89,16 +109,9 @@ impl Registry {
     pub(crate) fn serving(&self, arch: Arch, visible: bool) -> Result<Option<Serving>, Error> {
         let mut found: Option<Serving> = None;
         for name in self.names()? {
-            let text = match self.read(&name) {
-                Ok(text) => text,
-                // Another process may remove its handler at any time.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(Error::ReadHandler { name, source }),
-            };
-            let Some(handler) = Handler::parse(&text) else { continue };
-            if !handler.takes_any(arch) {
+            let Some(handler) = self.handler(&name)?.filter(|handler| handler.takes_any(arch)) else {
                 continue;
-            }
+            };
             let opened = handler.flags.contains('F');
             // A handler of another run of ours goes when that run ends: never build on it. It may win now; the
             // host's own handler will be in force again afterwards, but nobody knows when.

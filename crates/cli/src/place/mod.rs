@@ -21,6 +21,7 @@ use arm_image_qemu::Arch;
 use serde::{Deserialize, Serialize};
 
 pub use agent::serve_if_guest;
+use choose::choose_for;
 pub(crate) use choose::{Place, choose};
 pub(crate) use host::with_devices;
 
@@ -179,8 +180,9 @@ pub(crate) fn with_root<T>(
     on: OnEvent<'_>,
     work: impl FnOnce(&mut dyn ChrootRunner, OnEvent<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let (place, why) = choose(enter, &job.kinds(), job.arch()?)?;
+    let (place, why, warning) = choose_for(enter, job)?;
     tell(on, Event::Stage(Stage::Mount, &format!("mounting the image {why}")))?;
+    warning.map_or(Ok(()), |warning| tell(on, Event::Warning(&warning)))?;
     let mut packages = enter.apt_cache.as_deref().map(Packages::open).transpose()?;
     let mut job = job.clone();
     job.binds.extend(packages.iter().map(|packages| JobBind::from(&packages.bind())));
