@@ -39,15 +39,28 @@ fn privileged_chroot_leaves_the_embedder_as_it_was() {
 const NODES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
 
 /// Covered where the kernel has them.
-const COVERED: [&str; 8] = [
+const COVERED: [&str; 21] = [
+    "/proc/sys/fs/binfmt_misc",
     "/proc/sysrq-trigger",
     "/proc/partitions",
     "/proc/diskstats",
     "/proc/swaps",
     "/proc/mdstat",
+    "/proc/fs",
+    "/proc/scsi",
+    "/sys/class/bdi",
     "/sys/class/block",
     "/sys/dev/block",
+    "/sys/devices/virtual/bdi",
     "/sys/devices/virtual/block",
+    "/sys/fs/bcache",
+    "/sys/fs/bcachefs",
+    "/sys/fs/btrfs",
+    "/sys/fs/ext4",
+    "/sys/fs/f2fs",
+    "/sys/fs/nilfs2",
+    "/sys/fs/xfs",
+    "/sys/fs/zonefs",
 ];
 
 #[test]
