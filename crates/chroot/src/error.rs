@@ -2,6 +2,8 @@
 
 mod advice;
 
+pub(crate) use advice::told;
+
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;

@@ -15,6 +15,7 @@ pub use paced::Paced;
 pub use shell::{Script, Scripts};
 pub use upload::{Source, Upload};
 
+use crate::error::told;
 use crate::{ChrootRunner, Command, Error, Output, OutputTick};
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -54,7 +55,7 @@ fn run_to_success(
         }
         tick(output)
     })?;
-    if status.code().is_some_and(|code| valid.contains(&code)) {
+    if told(status).is_some_and(|code| valid.contains(&code)) {
         return Ok(());
     }
     Err(Error::Failed { command: name.into(), status, stderr_tail: tail.into() })

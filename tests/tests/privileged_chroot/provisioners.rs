@@ -64,6 +64,9 @@ fn privileged_chroot_runs_scripts_as_told() {
         let (outcome, _) = run(&failing);
         let error = outcome.unwrap_err();
         assert_eq!((error.code(), error.stderr_tail()), (Some(42), &["gone".to_owned()][..]));
+        // As a shell tells it, and as a failure is told.
+        let killed = Scripts { valid_exit_codes: vec![137], ..inline("kill -KILL $$") };
+        run(&killed).0.unwrap();
         let nobody = Scripts { user: Some("nobody".into()), ..inline("echo never") };
         assert!(run(&nobody).0.unwrap_err().stderr_tail()[0].contains("nobody"));
 

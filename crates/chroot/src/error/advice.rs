@@ -5,6 +5,11 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+/// The exit code as a shell tells it: 128 + the signal's number if one ended the command.
+pub(crate) fn told(status: ExitStatus) -> Option<i32> {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal))
+}
+
 impl Error {
     /// What the user can do about it, where something is known.
     pub fn hint(&self) -> Option<String> {
@@ -50,9 +55,7 @@ impl Error {
     /// `None` for every other error.
     pub fn code(&self) -> Option<i32> {
         match self {
-            Error::Failed { status, .. } => {
-                status.code().or_else(|| status.signal().map(|signal| 128 + signal))
-            }
+            Error::Failed { status, .. } => told(*status),
             _ => None,
         }
     }
