@@ -11,6 +11,8 @@ mod binds;
 mod disks;
 #[path = "privileged_chroot/fsync.rs"]
 mod fsync;
+#[path = "privileged_chroot/hostile.rs"]
+mod hostile;
 #[path = "privileged_chroot/image.rs"]
 mod image;
 #[path = "privileged_chroot/inside.rs"]

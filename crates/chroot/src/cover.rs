@@ -4,7 +4,6 @@ use crate::device::{attach, bound, mount_id};
 use crate::parked::{PRELOAD, Place, heal, waiting};
 use crate::{Error, Node, files};
 use rustix::fs::OFlags;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -142,9 +141,12 @@ const PARKED: &str = ".arm-image-policy-rc.d";
 /// Whether the file at `path` is [`FORBIDDEN`]; not if there is none.
 fn is_forbidden(root: BorrowedFd<'_>, path: &Path) -> io::Result<bool> {
     let mut content = Vec::new();
-    match files::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => io::copy(&mut File::from(file?).take(FORBIDDEN.len() as u64 + 1), &mut content)?,
+    match files::open_file(root, path) {
+        // It is something else, or nothing at all.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            return Ok(false);
+        }
+        file => io::copy(&mut file?.take(FORBIDDEN.len() as u64 + 1), &mut content)?,
     };
     Ok(content == FORBIDDEN)
 }
@@ -210,6 +212,10 @@ impl Change<'_> {
                 }
                 parked => parked?,
             }
+        }
+        if let Some(folder) = path.parent() {
+            // A link may lead to where there is none.
+            self.stand_in_directory(folder)?;
         }
         self.undo.push(Undo::Retract { original: own.then_some(parked), path: path.clone() });
         files::create(self.root, &path, Node::File(&mut &FORBIDDEN[..]), 0o755)

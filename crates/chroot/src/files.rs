@@ -34,6 +34,16 @@ pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Resu
     }
 }
 
+/// Opens a regular file for reading, and nothing else: opening the node of a device may already do something.
+pub(crate) fn open_file(root: BorrowedFd<'_>, path: &Path) -> io::Result<File> {
+    let place = open(root, path, OFlags::PATH)?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode) != FileType::RegularFile {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    // What is only a place has a path under /proc, by which nothing else can be found.
+    File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+}
+
 /// The directory a path's last name stands in, and that name.
 pub(crate) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
     match (path.parent(), path.file_name()) {
@@ -158,12 +168,7 @@ fn holds(directory: BorrowedFd<'_>, name: &str, content: &[u8]) -> io::Result<bo
 
 /// Writes the content of a regular file to `into`.
 pub(crate) fn read(root: BorrowedFd<'_>, path: &Path, into: &mut dyn Write) -> io::Result<()> {
-    // Without NONBLOCK a named pipe in the image would stop us for ever.
-    let mut file = File::from(open(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    io::copy(&mut file, into).map(drop)
+    io::copy(&mut open_file(root, path)?, into).map(drop)
 }
 
 /// Whether `path` is a directory, links followed; no if there is nothing.
@@ -217,7 +222,7 @@ pub(crate) fn give(root: BorrowedFd<'_>, path: &Path, user: u32, group: u32) -> 
     Ok(rustix::fs::chmod(place, Mode::from_raw_mode(stat.st_mode & 0o7777))?)
 }
 
-/// Gives a file or link (not what it points to) another name, in the place of whatever file had that name.
+/// Gives whatever is called `from` (of a link, not what it points to) another name, in the place of the file that had it.
 pub(crate) fn rename(root: BorrowedFd<'_>, from: &Path, to: &Path) -> io::Result<()> {
     rename_with(root, from, to, RenameFlags::empty())
 }

@@ -1,9 +1,7 @@
 //! The name that the image's programs hear for their machine: the image's own, and not this one's.
 
 use crate::files;
-use rustix::fs::OFlags;
 use std::ffi::CString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -17,9 +15,8 @@ const LOOKED_AT: u64 = 4096;
 /// The name in the `/etc/hostname` of the tree `root`.
 pub(crate) fn of(root: BorrowedFd<'_>) -> CString {
     let mut content = Vec::new();
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let read = files::open(root, Path::new("/etc/hostname"), flags)
-        .and_then(|file| io::copy(&mut File::from(file).take(LOOKED_AT), &mut content));
+    let read = files::open_file(root, Path::new("/etc/hostname"))
+        .and_then(|file| io::copy(&mut file.take(LOOKED_AT), &mut content));
     let name = read.ok().and_then(|_| parse(&content)).unwrap_or(NAMELESS);
     // It has no null byte.
     CString::new(name).unwrap_or_default()
@@ -37,6 +34,7 @@ fn parse(content: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs::File;
     use std::os::fd::AsFd;
 
     #[test]

@@ -34,12 +34,17 @@ impl Place {
     /// Puts the image's own out of the way.
     pub(crate) fn park(&self, root: BorrowedFd<'_>) -> io::Result<()> {
         let (path, parked) = self.paths();
-        match files::rename_to_new(root, path, parked) {
+        let place = match files::open(root, path, OFlags::PATH | OFlags::NOFOLLOW) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                files::create(root, parked, Node::Link(Path::new(NONE)), 0)
+                return files::create(root, parked, Node::Link(Path::new(NONE)), 0);
             }
-            result => result,
+            place => place?,
+        };
+        // It could not be told from one that somebody else has called so, and nothing can lie on top of it.
+        if is_folder(place.as_fd())? {
+            return Err(io::ErrorKind::IsADirectory.into());
         }
+        files::rename_to_new(root, path, parked)
     }
 
     /// Puts it back in the place of whatever stands there; nothing happens if nothing waits.
@@ -69,14 +74,17 @@ impl Place {
     }
 }
 
-/// The file or link that waits at `parked`, as a place. Nothing else was ever put there.
+/// What waits at `parked`, as a place. A folder was never put there.
 pub(crate) fn waiting(root: BorrowedFd<'_>, parked: &Path) -> io::Result<Option<OwnedFd>> {
     let place = match files::open(root, parked, OFlags::PATH | OFlags::NOFOLLOW) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         place => place?,
     };
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
-    Ok(matches!(kind, FileType::RegularFile | FileType::Symlink).then_some(place))
+    Ok((!is_folder(place.as_fd())?).then_some(place))
+}
+
+fn is_folder(place: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(place)?.st_mode) == FileType::Directory)
 }
 
 /// Whether the link [`NONE`] is at this place.

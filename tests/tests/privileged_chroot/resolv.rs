@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use arm_image_chroot::{ResolvConf, Root};
+use arm_image_chroot::{Error, ResolvConf, Root};
 use arm_image_tests::in_guest;
 
 use crate::image::{Image, sh, tool};
@@ -199,5 +199,40 @@ fn privileged_chroot_finds_the_resolv_conf_that_a_killed_run_put_aside() {
         let found = sh(&mut root, "cat /etc/resolv.conf; busybox ls -A /etc");
         assert_eq!(found, "image's own\nresolv.conf\n");
         root.close().unwrap();
+    });
+}
+
+#[test]
+fn privileged_chroot_brings_back_what_is_no_file_at_all_or_leaves_it_alone() {
+    in_guest("resolv::privileged_chroot_brings_back_what_is_no_file_at_all_or_leaves_it_alone", || {
+        let host = tempfile::tempdir().unwrap();
+        let source = host.path().join("resolv.conf");
+        fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+        let look = "busybox stat -c '%i %F %a %N' /etc/resolv.conf; busybox ls -A /etc /etc/resolv.conf";
+        for make in ["mkfifo", "mkdir -m 700"] {
+            let image = Image::with(|tree| {
+                tool("sh", &["-c", &format!("{make} \"$0\"/etc/resolv.conf")], &[tree]);
+            });
+            let mut root = image.root();
+            let before = sh(&mut root, look);
+            root.close().unwrap();
+            for mode in [ResolvConf::BindHost, ResolvConf::CopyHost, ResolvConf::Delete] {
+                let builder = Root::builder().resolv_conf(mode).resolv_conf_source(&source);
+                let mounted = builder.restore_resolv_conf(true).mount(&image.mounts());
+                if make == "mkfifo" {
+                    let mut root = mounted.unwrap();
+                    let inside = "test -e /etc/resolv.conf && cat /etc/resolv.conf || echo none";
+                    let expected =
+                        if mode == ResolvConf::Delete { "none\n" } else { "nameserver 192.0.2.1\n" };
+                    assert_eq!(sh(&mut root, inside), expected, "{mode:?}");
+                    root.close().unwrap();
+                } else {
+                    assert!(matches!(mounted, Err(Error::ResolvConf { .. })), "{mode:?}");
+                }
+                let mut root = image.root();
+                assert_eq!(sh(&mut root, look), before, "{make} {mode:?}");
+                root.close().unwrap();
+            }
+        }
     });
 }

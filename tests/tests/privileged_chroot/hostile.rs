@@ -1,0 +1,76 @@
+//! What odd images, and programs that reach for what is the host's, get to see and to change: nothing.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::path::Path;
+
+use arm_image_chroot::{ChrootRunner, Error, ResolvConf, Root};
+use arm_image_tests::in_guest;
+
+use crate::image::{Image, sh, tool};
+
+#[test]
+fn privileged_chroot_opens_no_device_that_an_image_has_for_a_file() {
+    in_guest("hostile::privileged_chroot_opens_no_device_that_an_image_has_for_a_file", || {
+        // A disk of the host, from which a name could be read.
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        fs::write(disk.path(), format!("of-the-host\n{}", "\n".repeat(4096))).unwrap();
+        let device = tool("losetup", &["--find", "--show"], &[disk.path()]);
+        let device = Path::new(device.trim());
+        let number = fs::metadata(device).unwrap().rdev();
+        let (major, minor) = (libc::major(number).to_string(), libc::minor(number).to_string());
+        let image = Image::with(|tree| {
+            fs::create_dir_all(tree.join("usr/sbin")).unwrap();
+            fs::write(tree.join("usr/sbin/invoke-rc.d"), "").unwrap();
+            for path in ["etc/hostname", "usr/sbin/policy-rc.d"] {
+                let path = tree.join(path);
+                tool("sh", &["-c", &format!("mknod \"$0\" b {major} {minor}")], &[&path]);
+                assert!(fs::metadata(path).unwrap().file_type().is_block_device());
+            }
+        });
+        let mut root = image.root();
+        assert_eq!(
+            sh(&mut root, "busybox hostname; test -f /usr/sbin/policy-rc.d && echo file"),
+            "localhost\nfile\n"
+        );
+        let mut content = Vec::new();
+        let error = root.read(Path::new("/etc/hostname"), &mut content).unwrap_err();
+        assert!(matches!(error, Error::Read { .. }) && content.is_empty(), "{error:?}");
+        root.close().unwrap();
+        let mut root =
+            Root::builder().services(true).resolv_conf(ResolvConf::Off).mount(&image.mounts()).unwrap();
+        assert_eq!(sh(&mut root, "test -b /usr/sbin/policy-rc.d && echo as before"), "as before\n");
+        root.close().unwrap();
+        tool("losetup", &["-d"], &[device]);
+    });
+}
+
+#[test]
+fn privileged_chroot_leaves_no_folder_where_a_link_of_the_image_led_to_none() {
+    in_guest("hostile::privileged_chroot_leaves_no_folder_where_a_link_of_the_image_led_to_none", || {
+        let image = Image::with(|tree| {
+            fs::create_dir_all(tree.join("usr/sbin")).unwrap();
+            fs::write(tree.join("usr/sbin/invoke-rc.d"), "").unwrap();
+            symlink("/srv/deep/er/policy", tree.join("usr/sbin/policy-rc.d")).unwrap();
+            symlink("/opt/deep/er/resolv.conf", tree.join("etc/resolv.conf")).unwrap();
+        });
+        let source = tempfile::NamedTempFile::new().unwrap();
+        let mut root = Root::builder().resolv_conf_source(source.path()).mount(&image.mounts()).unwrap();
+        assert_eq!(
+            sh(&mut root, "test -x /usr/sbin/policy-rc.d && test -f /etc/resolv.conf && echo both"),
+            "both\n"
+        );
+        root.close().unwrap();
+        assert!(
+            !Path::new("/srv/deep").exists() && !Path::new("/opt/deep").exists(),
+            "not on the host either"
+        );
+        let mut root =
+            Root::builder().services(true).resolv_conf(ResolvConf::Off).mount(&image.mounts()).unwrap();
+        assert_eq!(
+            sh(&mut root, "ls -d /srv /opt 2>/dev/null; busybox readlink /usr/sbin/policy-rc.d"),
+            "/srv/deep/er/policy\n"
+        );
+        root.close().unwrap();
+    });
+}
