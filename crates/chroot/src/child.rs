@@ -3,6 +3,7 @@
 //! The parent may have other threads, so whatever lock they held is held for ever in here: nothing is
 //! allocated, nothing panics, only system calls are made. All memory was prepared before.
 
+use crate::inherited::{self, Inherited};
 use crate::{capabilities, seccomp};
 use rustix::fd::BorrowedFd;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
@@ -82,6 +83,8 @@ pub(crate) struct Launch<'a> {
     /// Whether the program becomes the foreground group of the terminal on stdin.
     pub(crate) foreground: bool,
     pub(crate) personality32: bool,
+    /// What programs could read of this process's words.
+    pub(crate) inherited: Option<Inherited>,
     /// Of system calls, as [`seccomp::program`] makes it.
     pub(crate) filter: &'a [libc::sock_filter],
 }
@@ -101,6 +104,9 @@ pub(crate) extern "C" fn supervise(launch: &Launch<'_>) -> ! {
         let mut writer = libc::pollfd { fd: launch.report, events: libc::POLLOUT, revents: 0 };
         if libc::poll(&mut writer, 1, 0) == 1 && writer.revents & libc::POLLERR != 0 {
             libc::_exit(1);
+        }
+        if let Some(inherited) = &launch.inherited {
+            inherited::erase(inherited);
         }
         if let Err((step, errno)) = surround(launch) {
             report(launch.report, step as u32, errno);
@@ -174,6 +180,10 @@ unsafe fn surround(launch: &Launch<'_>) -> Result<(), Failure> {
             libc::personality(PER_LINUX32);
         }
         libc::umask(0o022);
+        // Groups that root has here mean others in the image. The system calls, as the C library's wrappers would ask threads
+        // that this process does not have; in a namespace that does not allow it, there is nothing to give up.
+        libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>());
+        libc::syscall(libc::SYS_setresgid, 0, 0, 0);
         capabilities::renounce().map_err(map(Step::Capabilities))?;
         check(Step::Directory, libc::chdir(launch.directory.as_ptr()))?;
         if let Some(streams) = launch.streams {

@@ -91,6 +91,7 @@ mod device;
 mod error;
 mod files;
 mod hostname;
+mod inherited;
 mod lines;
 mod namespace;
 mod parked;

@@ -3,7 +3,7 @@
 use crate::child::{self, Launch};
 use crate::lines::Lines;
 use crate::words::{Words, pointers};
-use crate::{Command, Error, Output, OutputTick, Root, files, hostname};
+use crate::{Command, Error, Output, OutputTick, Root, files, hostname, inherited};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -57,6 +57,7 @@ pub(crate) fn run(root: &Root<'_>, command: &Command, tick: OutputTick<'_>) -> R
         envp: pointers(&words.env),
         foreground: terminal.is_some(),
         personality32: root.personality32(),
+        inherited: inherited::find(),
         filter: root.filter(),
     };
     let supervisor = Supervisor::start(&launch).map_err(start("fork"))?;

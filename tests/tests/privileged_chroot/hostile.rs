@@ -6,8 +6,27 @@ use std::path::Path;
 
 use arm_image_chroot::{ChrootRunner, Error, ResolvConf, Root};
 use arm_image_tests::in_guest;
+use nix::unistd::{Gid, setgroups};
 
 use crate::image::{Image, sh, tool};
+
+#[test]
+fn privileged_chroot_shows_nothing_of_what_started_it() {
+    in_guest("hostile::privileged_chroot_shows_nothing_of_what_started_it", || {
+        let own = ["environ", "cmdline"].map(|name| fs::read(format!("/proc/self/{name}")).unwrap());
+        assert!(own.iter().all(|words| words.iter().any(|&byte| byte != 0)));
+        setgroups(&[20, 27].map(Gid::from_raw)).unwrap();
+        let image = Image::new();
+        let mut root = image.root();
+        let look = "cat /proc/*/environ /proc/1/cmdline | busybox tr '\\0' '\\n' | busybox grep -v \
+            -e '^$' -e ^PATH= -e ^HOME= -e ^LANG= -e ^TERM= -e ^DEBIAN_FRONTEND= -e ^SYSTEMD_OFFLINE= \
+            -e ^PWD= -e ^SHLVL=; busybox grep Groups: /proc/self/status";
+        assert_eq!(sh(&mut root, look).split_whitespace().collect::<Vec<_>>(), ["Groups:"]);
+        root.close().unwrap();
+        let now = ["environ", "cmdline"].map(|name| fs::read(format!("/proc/self/{name}")).unwrap());
+        assert_eq!(now, own, "it is still there for this process");
+    });
+}
 
 #[test]
 fn privileged_chroot_opens_no_device_that_an_image_has_for_a_file() {
