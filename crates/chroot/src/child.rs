@@ -6,6 +6,7 @@
 use crate::inherited::{self, Inherited};
 use crate::{capabilities, seccomp};
 use rustix::fd::BorrowedFd;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::RawFd;
@@ -22,6 +23,9 @@ const DISK_FOLDERS: [&CStr; 2] = [c"/proc/fs", c"/proc/scsi"];
 
 /// One that was emptied when the image was mounted.
 const EMPTY: &CStr = c"/sys/block";
+
+/// Where programs register handlers for programs of other kinds; of all of them, those of the machine and ours.
+const BINFMT: &CStr = c"/proc/sys/fs/binfmt_misc";
 
 /// The descriptor that reports go to; 0 to 2 are the program's own.
 const REPORT: RawFd = 3;
@@ -168,6 +172,7 @@ unsafe fn surround(launch: &Launch<'_>) -> Result<(), Failure> {
         for path in [c"/proc/sys", c"/proc/sysrq-trigger"] {
             protect(path, harmless).map_err(map(Step::Protect))?;
         }
+        keep_handlers(harmless).map_err(map(Step::Protect))?;
         for path in DISKS {
             hide(path, c"/dev/null").map_err(map(Step::Hide))?;
         }
@@ -204,6 +209,22 @@ fn protect(path: &CStr, flags: MountFlags) -> rustix::io::Result<()> {
         Err(error) => Err(error),
         Ok(()) => mount_remount(path, flags | MountFlags::BIND | MountFlags::RDONLY, c""),
     }
+}
+
+/// Has what packages register there go nowhere: a kernel has one list of handlers for everybody, which is changed by whoever mounts
+/// it. They do so where they do not find it; so they find something of that shape, which ends with the command.
+fn keep_handlers(flags: MountFlags) -> rustix::io::Result<()> {
+    match mount(c"none", BINFMT, c"tmpfs", flags, c"mode=0755,size=64k") {
+        // Nobody can register anything.
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        mounted => mounted?,
+    }
+    let folder = openat(CWD, BINFMT, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let make = |name: &CStr| {
+        openat(&folder, name, OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)
+    };
+    make(c"register")?;
+    rustix::io::write(make(c"status")?, b"enabled\n").map(drop)
 }
 
 /// Empties a file or folder of `/proc`; one that this kernel lacks is as good.

@@ -6,9 +6,33 @@ use std::path::Path;
 
 use arm_image_chroot::{ChrootRunner, Error, ResolvConf, Root};
 use arm_image_tests::in_guest;
+use arm_image_tests::program::kernel::mount_binfmt;
+use arm_image_tests::program::names_in;
 use nix::unistd::{Gid, setgroups};
 
 use crate::image::{Image, sh, tool};
+
+const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
+
+#[test]
+fn privileged_chroot_keeps_packages_from_registering_handlers_with_the_kernel() {
+    in_guest("hostile::privileged_chroot_keeps_packages_from_registering_handlers_with_the_kernel", || {
+        mount_binfmt();
+        let before = names_in(Path::new(BINFMT));
+        let image = Image::new();
+        let mut root = image.root();
+        // As Debian's `update-binfmts` does it.
+        let register = format!(
+            "test -e {BINFMT}/register || busybox mount -t binfmt_misc none {BINFMT} || exit 9
+             cat {BINFMT}/status; ls -A {BINFMT}; echo ':theirs:M::magic::/bin/sh:' >{BINFMT}/register"
+        );
+        for _ in 0..2 {
+            assert_eq!(sh(&mut root, &register), "enabled\nregister\nstatus\n");
+        }
+        assert_eq!(names_in(Path::new(BINFMT)), before);
+        root.close().unwrap();
+    });
+}
 
 #[test]
 fn privileged_chroot_shows_nothing_of_what_started_it() {
