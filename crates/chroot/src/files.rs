@@ -44,6 +44,19 @@ pub(crate) fn open_file(root: BorrowedFd<'_>, path: &Path) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
 }
 
+/// Opens the image's `/dev/null` for reading, if it still is one: for a named pipe in its place this would wait for ever.
+pub(crate) fn open_null(root: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let null = open(root, Path::new("/dev/null"), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    let stat = rustix::fs::fstat(&null)?;
+    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    if !is_device || stat.st_rdev != rustix::fs::makedev(1, 3) {
+        return Err(io::Error::other("a program of the image has put something else there"));
+    }
+    // The program that reads from it finds it as usual.
+    rustix::fs::fcntl_setfl(&null, OFlags::empty())?;
+    Ok(null)
+}
+
 /// The directory a path's last name stands in, and that name.
 pub(crate) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
     match (path.parent(), path.file_name()) {

@@ -5,7 +5,6 @@ use crate::lines::Lines;
 use crate::words::{Words, pointers};
 use crate::{Command, Error, Output, OutputTick, Root, files, hostname, inherited};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use rustix::termios::{OptionalActions, Termios};
@@ -13,7 +12,6 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::ExitStatus;
 
 /// How long a silent program goes without a tick.
@@ -31,8 +29,7 @@ pub(crate) fn run(root: &Root<'_>, command: &Command, tick: OutputTick<'_>) -> R
     let mut streams = Vec::new();
     let mut theirs = Vec::new();
     if !command.terminal {
-        let null = files::open(root.top(), Path::new("/dev/null"), OFlags::RDONLY)
-            .map_err(start("open `/dev/null`"))?;
+        let null = files::open_null(root.top()).map_err(start("open `/dev/null`"))?;
         theirs.push(high(&null).map_err(start("copy a descriptor"))?);
         for stdout in [true, false] {
             let (reader, writer) = pipe().map_err(start("make a pipe"))?;

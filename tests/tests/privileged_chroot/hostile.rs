@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::Path;
 
-use arm_image_chroot::{ChrootRunner, Error, ResolvConf, Root};
+use arm_image_chroot::{ChrootRunner, Command, Error, ResolvConf, Root};
 use arm_image_tests::in_guest;
 use arm_image_tests::program::kernel::mount_binfmt;
 use arm_image_tests::program::names_in;
 use nix::unistd::{Gid, setgroups};
 
-use crate::image::{Image, sh, tool};
+use crate::image::{Image, go_on, sh, tool};
 
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
@@ -115,5 +115,18 @@ fn privileged_chroot_leaves_no_folder_where_a_link_of_the_image_led_to_none() {
             "/srv/deep/er/policy\n"
         );
         root.close().unwrap();
+    });
+}
+
+#[test]
+fn privileged_chroot_is_not_kept_waiting_by_a_pipe_for_dev_null() {
+    in_guest("hostile::privileged_chroot_is_not_kept_waiting_by_a_pipe_for_dev_null", || {
+        let image = Image::new();
+        let mut root = image.root();
+        sh(&mut root, "busybox umount /dev/null; busybox rm /dev/null; busybox mkfifo /dev/null");
+        let error = root.run(&Command::new(["sh"]), &mut go_on).unwrap_err();
+        assert_eq!(error.to_string(), "failed to open `/dev/null` to run `sh`");
+        root.close().unwrap();
+        assert!(image.are_free());
     });
 }
