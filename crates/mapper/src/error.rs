@@ -149,6 +149,14 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// Something that was written to a device did not get into the image.
+    #[error("failed to write all that is for `{device}` into the image")]
+    Write {
+        /// The device.
+        device: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// Somebody else holds a device that was released.
     #[error("`{device}` is still in use{}", listed(.holders))]
     InUse {
@@ -188,6 +196,9 @@ impl Error {
             }
             Self::ConfigureLoop { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
                 Some("`LOOP_CONFIGURE` needs Linux 5.8 or later".into())
+            }
+            Self::Write { .. } => {
+                Some("the disk that holds the image may be full, or failing: see `dmesg`".into())
             }
             Self::ImageAccess => Some("open it for reading, or for reading and writing".into()),
             Self::InUse { .. } => Some(

@@ -55,7 +55,7 @@ impl Mapped {
         self.devices.is_empty()
     }
 
-    /// Releases all devices, and reports the first that somebody else still uses.
+    /// Releases all devices, and reports the first to which something was not written, or that somebody else still uses.
     ///
     /// In use means mounted anywhere, even in another mount namespace, under another block device, or open for
     /// writing in any process. A program that only has it open for reading, such as a probing udev, is not reported.
@@ -63,10 +63,13 @@ impl Mapped {
     ///
     /// # Errors
     ///
+    /// [`Error::Write`], also for what a file system that was mounted meanwhile could not write, whoever was told of it.
     /// [`Error::InUse`]; the kernel releases that device when its last user goes. Every other device is released
     /// nevertheless.
     pub fn close(mut self) -> Result<(), Error> {
-        self.release()
+        let written = self.devices.iter().map(Device::write_out).fold(Ok(()), Result::and);
+        // What is not written is worse than what is still in use.
+        written.and(self.release())
     }
 
     fn release(&mut self) -> Result<(), Error> {
@@ -116,6 +119,12 @@ impl Origin {
 }
 
 impl Device {
+    /// Writes out what the kernel still holds for the device. Of everything that it could not write since the device was
+    /// opened, it tells here once; nobody may have asked before the file system was unmounted.
+    fn write_out(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(|source| Error::Write { device: self.node.path().to_owned(), source })
+    }
+
     fn release(self) -> Result<(), Error> {
         let Self { node, file, origin } = self;
         // Mounts and stacked devices claim a device for themselves alone, so that O_EXCL collides with them.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::utsname::uname;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{
@@ -30,9 +31,10 @@ pub fn grow_device(device: &Path, kind: Kind, size: u64) -> Result<(), Error> {
     if kind == Kind::F2fs {
         return grow_unmounted(device, 0..size).map(drop);
     }
+    let disk = File::open(device).map_err(|source| Error::Open { path: device.into(), source })?;
     let online = mount_detached(device, kind).and_then(|root| grow_mounted(&root, kind, size).map(drop));
     match online {
-        Err(refused) if kind.is_ext() => {
+        Err(refused) if kind.is_ext() && !is_unwritten(&refused) => {
             grow_unmounted(device, 0..size).map(drop).map_err(|error| match (&refused, &error) {
                 // Without the tools there was only one way, and with this kernel there is none: why that failed counts.
                 (Error::UnknownToKernel { .. }, _) | (_, Error::Run { .. }) => refused,
@@ -40,7 +42,14 @@ pub fn grow_device(device: &Path, kind: Kind, size: u64) -> Result<(), Error> {
             })
         }
         other => other,
-    }
+    }?;
+    // Not everybody who wrote has been told, or has told us, that something did not get there.
+    disk.sync_all().map_err(|source| Error::GrowMounted { kind, size, source })
+}
+
+/// Whether the kernel could not write, rather than that it would not: tools cannot either, and e2fsck takes that for damage.
+fn is_unwritten(error: &Error) -> bool {
+    matches!(error, Error::GrowMounted { source, .. } if source.raw_os_error() == Some(Errno::EIO as i32))
 }
 
 /// Shrinks the file system on `device` to the least that is safe, plus `margin` bytes; returns the bytes it covers then.
