@@ -217,8 +217,16 @@ impl Change<'_> {
             // A link may lead to where there is none.
             self.stand_in_directory(folder)?;
         }
-        self.undo.push(Undo::Retract { original: own.then_some(parked), path: path.clone() });
-        files::create(self.root, &path, Node::File(&mut &FORBIDDEN[..]), 0o755)
+        let made = files::create(self.root, &path, Node::File(&mut &FORBIDDEN[..]), 0o755);
+        if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            if own {
+                files::rename(self.root, &parked, &path)?;
+            }
+            // The content has no room; a name to lie on may have.
+            return self.cover(&path, FORBIDDEN, 0o755);
+        }
+        self.undo.push(Undo::Retract { original: own.then_some(parked), path });
+        made
     }
 
     /// Keeps programs from loading what is made for the board's own processor, as in Raspberry Pi OS for armhf.
