@@ -171,7 +171,9 @@ impl Error {
                 "there is no file in it that matches: look at what it holds, and choose another archive or pattern"
             }
             Self::Choice { .. } => "choose one of them by a pattern for its name",
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Self::Write { source, .. }
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
                 "free some space, or choose another place for the output"
             }
             Self::Glob { .. } => "`*` stands for any characters, `?` for one, `[ab]` for one of several",

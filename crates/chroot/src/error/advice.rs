@@ -30,6 +30,19 @@ impl Error {
             Error::MountPoint { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 "the image's root file system is read-only and lacks this directory".into()
             }
+            Error::MountPoint { source, .. }
+            | Error::ResolvConf { source, .. }
+            | Error::Cover { source, .. }
+            | Error::Create { source, .. }
+                if source.kind() == io::ErrorKind::StorageFull =>
+            {
+                "that file system of the image is full: let it grow before, or remove something from it".into()
+            }
+            Error::Destination { source, .. }
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                "make room on that disk of this machine, or write to another".into()
+            }
             Error::ResolvConfSource { .. } => "name another file, or turn the option off".into(),
             Error::Sync { .. } => "the disk that holds the image may be full, or failing: see `dmesg`".into(),
             Error::Busy { .. } => "a file of the image is still open, or the device is mounted elsewhere".into(),

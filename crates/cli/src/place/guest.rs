@@ -218,8 +218,10 @@ impl ChrootRunner for Remote {
             Node::Directory => Made::Directory,
             Node::Link(to) => Made::Link(to.into()),
             Node::File(from) => {
-                let mut file = File::create(&content).map_err(failed)?;
-                io::copy(from, &mut file).map_err(failed)?;
+                // That is this machine's disk, not the image.
+                let not_passed = |source| ChrootError::Destination { path: content.clone(), source };
+                let mut file = File::create(&content).map_err(not_passed)?;
+                io::copy(from, &mut file).map_err(not_passed)?;
                 Made::File(name)
             }
         };

@@ -73,7 +73,9 @@ impl Error {
             Self::Unsteady { .. } => "try later, or another mirror",
             Self::Sources { failures } => return failures.iter().find_map(Self::hint),
             Self::Remote { .. } => "download it first, or use the fetcher for HTTP",
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Self::Write { source, .. }
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
                 "free some space there, or choose a cache folder elsewhere"
             }
             Self::Write { source, .. } | Self::Lock { source, .. }
