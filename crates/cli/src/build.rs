@@ -1,6 +1,6 @@
 //! The pipeline: one straight function from a source to a finished image.
 
-use std::{ops::ControlFlow, path::Path, process::ExitStatus};
+use std::{fs::File, ops::ControlFlow, path::Path, process::ExitStatus};
 
 use crate::{
     Enter, Error, Event, OnError, OnEvent, Plan, Stage, Step, Stream, Work,
@@ -14,6 +14,7 @@ use crate::{
 use arm_image_chroot::{ChrootRunner, Command, Output, Provisioner};
 use arm_image_fetch::Source;
 use arm_image_qemu::Arch;
+use rustix::{fs::FallocateFlags, io::Errno};
 
 /// Makes the image that `plan` describes: fetches, unpacks, grows, enters and changes it, and takes everything down.
 ///
@@ -52,22 +53,25 @@ pub fn build(plan: &Plan, scratch: &Path, on: OnEvent<'_>) -> Result<(), Error> 
 
 /// The kernels that write to the image say no more than that it failed; why is seen here.
 fn explained(error: Error, partial: &Partial) -> Error {
-    let of_writing = matches!(
-        error,
-        Error::CleanUp { .. }
-            | Error::Both { .. }
-            | Error::Grow { .. }
-            | Error::Chroot(_)
-            | Error::InGuest { .. }
-            | Error::Conversation { .. }
-    );
-    let full = || {
-        let system = rustix::fs::fstatvfs(partial.file());
-        system.is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < LEAST_ROOM)
-    };
-    match of_writing && !error.is_cancelled() && full() {
+    match error.may_be_of_a_full_disk() && !error.is_cancelled() && is_full(partial.file()) {
         true => Error::Full { path: partial.path().into(), cause: Box::new(error) },
         false => error,
+    }
+}
+
+/// Whether there is no room for more of `file`: on its disk, or in what its owner may use of that.
+fn is_full(file: &File) -> bool {
+    let Ok(length) = file.metadata().map(|found| found.len()) else { return false };
+    // Behind its end, so that nothing in it changes. A quota is told by nothing else.
+    let room = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, length, LEAST_ROOM);
+    // It may stay for somebody to look at, without that.
+    let _ = file.set_len(length);
+    match room {
+        Ok(()) => false,
+        Err(Errno::NOSPC | Errno::DQUOT) => true,
+        // Not every file system gives out room beforehand.
+        Err(_) => rustix::fs::fstatvfs(file)
+            .is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) < LEAST_ROOM),
     }
 }
 
@@ -249,6 +253,7 @@ fn look_around(error: &Error, root: &mut dyn ChrootRunner, on: OnEvent<'_>) -> R
     tell(on, Event::Stage(Stage::Provision, "a shell in the image; the build fails when it ends"))?;
     match root.run(&interactive_shell(), &mut |output| on(event_of(output))) {
         Ok(_) => Ok(()),
+        Err(arm_image_chroot::Error::Cancelled) => Err(Error::Cancelled),
         // The step's failure is the one to end with.
         Err(cause) => tell(on, Event::Warning(&format!("there is no shell: {}", crate::chain(&cause)))),
     }

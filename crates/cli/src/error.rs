@@ -1,6 +1,9 @@
 //! What can go wrong, and the exit code of each.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use crate::plan::Isolation;
 
@@ -182,7 +185,7 @@ pub enum Error {
         /// What failed after it.
         then: Box<Error>,
     },
-    /// The disk on which the image is made is full, so that what was written in it is lost.
+    /// The disk on which the image is made is full, or its owner's share of it, so that what was written in it is lost.
     #[error("no space is left for `{path}`")]
     Full {
         /// The unfinished image.
@@ -215,6 +218,11 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
 }
+
+/// What kernels and tools say of a disk that takes nothing more. A mounted one may only hear that writing failed, and is
+/// read-only after that.
+const SIGNS_OF_A_FULL_DISK: [&str; 4] =
+    ["No space left on device", "Disk quota exceeded", "Input/output error", "Read-only file system"];
 
 /// Causes that came as text from the guest, outermost first.
 #[derive(Debug)]
@@ -262,6 +270,7 @@ impl Error {
             Error::Fetch(error) if error.is_checksum() => 5,
             Error::Fetch(_) => 4,
             Error::Partition { cause: arm_image_partition::Error::Shrink { .. }, .. } => 3,
+            Error::Partition { cause, .. } if is_out_of_room(cause) => 1,
             Error::Open { .. }
             | Error::Unpack { .. }
             | Error::Partition { .. }
@@ -294,6 +303,8 @@ impl Error {
             Error::Plan { hint, .. } => Some(hint.clone()),
             Error::Fetch(error) => error.hint(),
             Error::Unpack { cause, .. } => cause.hint(),
+            Error::Partition { cause, path, .. } if is_out_of_room(cause) => Some(make_room(path)),
+            Error::File { cause, path, .. } if is_out_of_room(cause) => Some(make_room(path)),
             Error::Partition { cause, .. } => cause.hint(),
             Error::Grow { cause, .. } | Error::ShrinkSystem { cause, .. } => cause.hint(),
             Error::NotGrowable { .. } => Some(
@@ -349,6 +360,27 @@ impl Error {
         }
     }
 
+    /// Whether it may have come of writing to an image on a full disk. A step that fails says itself what has failed it.
+    pub(crate) fn may_be_of_a_full_disk(&self) -> bool {
+        match self {
+            // These name what was written, or speak of another file.
+            Error::Step { .. } | Error::PostProcessor { .. } | Error::Fetch(_) | Error::Unpack { .. } => {
+                false
+            }
+            Error::Both { first, then } => first.may_be_of_a_full_disk() || then.may_be_of_a_full_disk(),
+            // In words, as they come from a guest and from tools, too.
+            error => SIGNS_OF_A_FULL_DISK.iter().any(|sign| chain(error).contains(sign)),
+        }
+    }
+
+    /// `cause`, which came of taking things down; what a guest has called so already stays as it is.
+    pub(crate) fn of_cleaning_up(cause: Error) -> Error {
+        match cause {
+            Error::InGuest { code: 9, .. } => cause,
+            _ => Error::CleanUp { cause: Box::new(cause) },
+        }
+    }
+
     /// All that there is to say about the template, where it has mistakes.
     pub fn problems(&self) -> &[crate::template::Problem] {
         match self {
@@ -389,4 +421,17 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// What caused `error`, what caused that, and so on, each as text.
 pub fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = String> {
     std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string)
+}
+
+/// Whether the cause of it all, as the kernel gave it, is a full disk or quota.
+fn is_out_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut chain = std::iter::successors(Some(error), |error| error.source());
+    chain.any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(cause, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    })
+}
+
+fn make_room(path: &Path) -> String {
+    format!("make room on the disk of `{}`, or choose another place for it", path.display())
 }

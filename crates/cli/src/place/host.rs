@@ -170,7 +170,7 @@ fn grow(job: &Job, mapped: &Mapped) -> Result<(), Error> {
 pub(super) fn close<T, E: Into<Error>>(outcome: Result<T, Error>, closed: Result<(), E>) -> Result<T, Error> {
     match (outcome, closed.map_err(Into::into)) {
         (outcome, Ok(())) => outcome,
-        (Ok(_), Err(cause)) => Err(Error::CleanUp { cause: Box::new(cause) }),
+        (Ok(_), Err(cause)) => Err(Error::of_cleaning_up(cause)),
         (Err(first), Err(then)) => Err(Error::Both { first: Box::new(first), then: Box::new(then) }),
     }
 }
