@@ -34,6 +34,11 @@ impl Judge {
         Judge { place, source: source.to_owned(), digest, before: Kernel::look(), materials: Vec::new() }
     }
 
+    /// The source's SHA-256.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// A file that a step needs.
     pub(crate) fn material(&mut self, name: &str, content: impl AsRef<[u8]>) {
         self.place.write(name, content);

@@ -4,6 +4,8 @@ use arm_image_tests::images;
 use arm_image_tests::program::{Place, Running, Server, names_in, sha256};
 use nix::sys::signal::Signal;
 
+use crate::traced;
+
 const SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL];
 
 /// Ends a build of `o.img` by `signal`: no process, no temporary file and no image is left of it.
@@ -80,4 +82,41 @@ fn what_ends_a_build_in_a_guest_leaves_nothing_at_any_stage() {
         }
     }
     assert_eq!(sha256(&image), digest);
+}
+
+#[test]
+fn what_fails_in_a_guests_teardown_is_told_once() {
+    let place = Place::new();
+    let source = images::raspios_arm64_tiny().display().to_string();
+    let build = ["build", "--source", &source, "--checksum", "none", "--output", "o.img"];
+    let step = ["--isolation", "guest", "--run", "mount -o remount,ro /"];
+    let ended = place.run(build.iter().chain(&step)).expect(9);
+    let ended = ended.says("failed to restore `/etc/resolv.conf` in the image").says("Read-only file system");
+    assert_eq!(ended.stderr().matches("failed to take down").count(), 1, "{ended:?}");
+    // It is not the disk's fault.
+    assert!(!ended.stderr().contains("space"), "{ended:?}");
+    assert_eq!(names_in(&place.work()), Vec::<String>::new());
+    place.assert_clean();
+}
+
+#[test]
+fn no_space_leaves_nothing_of_a_guest() {
+    let place = Place::new();
+    let source = images::raspios_arm64_tiny().display().to_string();
+    std::fs::File::create(place.path("large")).unwrap().set_len(200 << 20).unwrap();
+    let build =
+        ["build", "--source", &source, "--checksum", "none", "--output", "o.img", "--isolation", "guest"];
+    let build = build.iter().chain(&["--copy", "large:/etc/large"]).map(|&word| word.to_owned());
+    let build: Vec<_> = build.collect();
+    // In the image.
+    let ended = place.run(&build).expect(8).says("failed to create `/etc/large` in the image");
+    let _ = ended.says("No space left on device").says("hint: that file system of the image is full");
+    assert_eq!(names_in(&place.work()), ["large"]);
+    place.assert_clean();
+    // Among the temporary files.
+    let folder = [(traced::Call::First("mkdir", None, 1), "error=ENOSPC")];
+    let ended = traced::run(&place, &build, folder).expect(1).says(place.temporary().to_str().unwrap());
+    let _ = ended.says("No space left on device").says("hint: make room on the disk of");
+    assert_eq!(names_in(&place.work()), ["large"]);
+    place.assert_clean();
 }
