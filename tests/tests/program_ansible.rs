@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use arm_image_tests::program::image::{assert_sound, ext4_file, ext4_names, ext4_stat};
+use arm_image_tests::program::kernel::{Kernel, mount_binfmt};
 use arm_image_tests::program::{Place, names_in, stdout_of, tool, wait_for};
 use arm_image_tests::{images, in_guest};
 use nix::mount::{MsFlags, mount, umount};
@@ -92,7 +93,7 @@ fn privileged_ansibles_modules_run_in_the_image() {
     let name = "privileged_ansibles_modules_run_in_the_image";
     with_ansible(name, images::raspios_arm64_python, |image| {
         what_modules_do(image);
-        what_an_interrupt_leaves(image);
+        what_a_signal_leaves(image);
     });
 }
 
@@ -178,13 +179,13 @@ fn what_goes_wrong(image: &Path) {
     place.assert_clean();
 }
 
-/// A module that runs in the image ends with the build, and holds nothing of it.
-fn what_an_interrupt_leaves(image: &Path) {
+/// A module that runs in the image ends with the build, and so does ansible here; nothing is held by them.
+fn what_a_signal_leaves(image: &Path) {
     let place = Place::new();
     fs::create_dir(place.path("shown")).unwrap();
     place.write(
         "sleep.yml",
-        "- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: touch /srv/started; sleep 1000\n",
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: sleep 800 & setsid sleep 900 & touch /srv/started; sleep 1000\n",
     );
     let template = format!(
         "source \"arm-image\" \"a\" {{\n iso_url = {image:?}\n iso_checksum = \"none\"\n output_filename = \"o.img\"\n \
@@ -192,10 +193,28 @@ fn what_an_interrupt_leaves(image: &Path) {
          build {{\n sources = [\"source.arm-image.a\"]\n provisioner \"ansible\" {{ playbook_file = \"sleep.yml\" }}\n}}\n"
     );
     place.write("t.pkr.hcl", template);
-    let running = place.start(["build", "t.pkr.hcl"]);
-    wait_for("the module to begin", || place.path("shown/started").exists().then_some(()));
-    running.send(Signal::SIGINT);
-    let _ = running.wait().expect(130);
-    assert_eq!(names_in(&place.work()), ["shown", "sleep.yml", "t.pkr.hcl"]);
-    place.assert_clean();
+    mount_binfmt();
+    let before = Kernel::look();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL] {
+        let running = place.start(["build", "t.pkr.hcl"]);
+        wait_for("the module to begin", || fs::remove_file(place.path("shown/started")).ok());
+        assert_ne!(Kernel::look().processes, before.processes);
+        running.send(signal);
+        let ended = running.wait();
+        let mut names = vec!["shown", "sleep.yml", "t.pkr.hcl"];
+        if signal == Signal::SIGKILL {
+            let _ = ended.expect_signal(signal);
+            place.assert_processes_end();
+            names.insert(0, "o.img.partial");
+            // What the kernel takes down by itself nobody waits for.
+            wait_for("the mounts to go", || (Kernel::look().mounts == before.mounts).then_some(()));
+            place.run(["cleanup"]).expect(0);
+            wait_for("the devices to go", || (Kernel::look() == before).then_some(()));
+        } else {
+            let _ = ended.expect(128 + signal as i32);
+        }
+        assert_eq!(Kernel::look(), before, "{signal}");
+        assert_eq!(names_in(&place.work()), names, "{signal}");
+        place.assert_clean();
+    }
 }
