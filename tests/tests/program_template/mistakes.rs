@@ -67,8 +67,17 @@ fn mistakes_in_steps_are_told_with_their_line() {
 }
 
 #[test]
-fn a_command_that_runs_no_script_is_told() {
+fn steps_that_do_less_than_they_say_are_told() {
     let place = Place::new();
+    let download = |to: &str| {
+        let keys = "direction = \"download\"\nsources = [\"/etc/motd\", \"/etc/issue\"]";
+        let step = format!("  provisioner \"file\" {{\n{keys}\ndestination = {to:?}\n  }}");
+        place.write("t.pkr.hcl", built("", &step));
+        place.run(["validate", "t.pkr.hcl"]).expect(0).stderr()
+    };
+    assert!(download("etc").contains("t.pkr.hcl:11:1: each of `sources` may replace the one before"));
+    assert_eq!(download("etc/"), "");
+    assert_eq!(download("."), "");
     let warned = |command: &str| {
         let step =
             format!("  provisioner \"shell\" {{\nexecute_command = {command:?}\ninline = [\"a\"]\n  }}");

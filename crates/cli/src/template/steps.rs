@@ -201,6 +201,14 @@ fn files(lowering: &mut Lowering<'_>, provisioner: &Provisioner) -> Vec<Work> {
     let destination = settings.text("destination").unwrap_or_default();
     let sources = settings.text("source").into_iter().chain(settings.texts("sources"));
     if settings.text("direction") == Some("download") {
+        if let Some(setting) = settings.get("destination")
+            && settings.texts("sources").len() > 1
+            && !destination.ends_with('/')
+            && !Path::new(destination).is_dir()
+        {
+            let message = "each of `sources` may replace the one before";
+            lowering.warning(&setting.at, message, "let it end with `/`, so that it is a folder");
+        }
         let download = |from: &str| Work::Download(Download { from: inside(from), to: destination.into() });
         return sources.map(download).collect();
     }
