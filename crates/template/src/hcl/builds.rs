@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use hcl_edit::structure::{Block, Structure};
-
 use super::body::Reader;
 use super::document::{Document, Found, only_keys, span};
 use super::sources::{Used, used_sources};
+use super::steps::Steps;
 use super::{NOTHING, map};
 use crate::Value;
 use crate::assemble::Assembly;
@@ -16,7 +15,6 @@ use crate::evaluate::{Evaluator, Scope};
 use crate::keys;
 use crate::model::{Build, PostProcessor, Source};
 use crate::session::Session;
-use crate::suggest;
 use crate::text::Place;
 
 /// All builds, and the sources that none of them uses.
@@ -54,6 +52,7 @@ const BLOCKS: &[&str] = &[
     "post-processor",
     "post-processors",
     "error-cleanup-provisioner",
+    "dynamic",
     "hcp_packer_registry",
 ];
 
@@ -171,86 +170,8 @@ fn evaluate_one(
     };
     let reader = Reader { session, text: found.text, scope: &scope, braces: &braces };
     let assembly = assembly(session, used, known);
-    let (mut provisioners, mut post_processors, mut error_cleanup) = (Vec::new(), Vec::new(), None);
-    for structure in &found.block.body {
-        let Structure::Block(block) = structure else { continue };
-        if session.is_full() {
-            break;
-        }
-        let step = Found { text: found.text, block };
-        let place = Place { text: found.text, range: step.head() };
-        match block.ident.value().as_str() {
-            kind @ ("provisioner" | "error-cleanup-provisioner") => {
-                let Some(label) = one_label(session, step) else { continue };
-                let entries = reader.entries(&block.body, keys::provisioner(label));
-                let provisioner = assembly.provisioner(label, &place, entries);
-                if kind == "provisioner" {
-                    provisioners.extend(provisioner);
-                } else if error_cleanup.replace(provisioner).is_some() {
-                    session.error(
-                        found.text,
-                        &place.range,
-                        "there is a second `error-cleanup-provisioner`",
-                        None,
-                    );
-                }
-            }
-            "post-processor" => {
-                post_processors.push(post_processor(&reader, &assembly, step).into_iter().collect());
-            }
-            "post-processors" => post_processors.push(group(&reader, &assembly, block)),
-            "hcp_packer_registry" => {
-                session.warning(found.text, &place.range, "`hcp_packer_registry` has no effect", None);
-            }
-            _ => {}
-        }
-    }
+    let Steps { provisioners, mut post_processors, error_cleanup } = Steps::read(&reader, &assembly, found);
     post_processors.retain(|group: &Vec<PostProcessor>| !group.is_empty());
     let error_cleanup = error_cleanup.flatten();
     Some(Build { block, name: whole, source: source?, provisioners, post_processors, error_cleanup })
-}
-
-fn one_label<'b>(session: &Session<'_>, step: Found<'b>) -> Option<&'b str> {
-    match &step.block.labels[..] {
-        [label] => Some(label.as_str()),
-        labels => {
-            let kind = step.block.ident.value().as_str();
-            let message = format!("a `{kind}` block has one label, its type, not {}", labels.len());
-            session.error(step.text, &step.head(), message, format!("{kind} \"TYPE\" {{ … }}"));
-            None
-        }
-    }
-}
-
-fn post_processor(
-    reader: &Reader<'_, '_>,
-    assembly: &Assembly<'_>,
-    step: Found<'_>,
-) -> Option<PostProcessor> {
-    let label = one_label(reader.session, step)?;
-    let entries = reader.entries(&step.block.body, keys::post_processor(label));
-    let place = Place { text: reader.text, range: step.head() };
-    assembly.post_processor(label, &place, entries)
-}
-
-fn group(reader: &Reader<'_, '_>, assembly: &Assembly<'_>, block: &Block) -> Vec<PostProcessor> {
-    let mut group = Vec::new();
-    for structure in &block.body {
-        match structure {
-            Structure::Block(inner) if inner.ident.value().as_str() == "post-processor" => {
-                group.extend(post_processor(reader, assembly, Found { text: reader.text, block: inner }));
-            }
-            other => {
-                let ident = match other {
-                    Structure::Attribute(attribute) => &attribute.key,
-                    Structure::Block(block) => &block.ident,
-                };
-                let name = ident.value().as_str();
-                let message = format!("`post-processors` holds `post-processor` blocks only, not `{name}`");
-                let hint = suggest::hint(name, ["post-processor"]);
-                reader.session.error(reader.text, &span(ident), message, hint);
-            }
-        }
-    }
-    group
 }

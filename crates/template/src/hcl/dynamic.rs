@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hcl_edit::expr::Expression;
-use hcl_edit::structure::Block;
+use hcl_edit::structure::{Block, Body};
 
 use super::body::Reader;
 use super::document::{Found, only_keys, span};
@@ -36,13 +36,24 @@ impl<'a> Reader<'a, '_> {
             self.session.error(self.text, &head, format!("there are no blocks called `{name}` here"), None);
             return Vec::new();
         };
+        let mut blocks = Vec::new();
+        self.each(block, name, &mut |reader, content| {
+            blocks.push((name, head.clone(), reader.entries(content, Some(inner))));
+        });
+        blocks
+    }
+
+    /// Calls `make` for each block that a `dynamic` block called `name` stands for, with what is in it, and what reads that.
+    pub(super) fn each(&self, block: &Block, name: &str, make: &mut dyn FnMut(&Reader<'a, '_>, &Body)) {
+        let found = Found { text: self.text, block };
+        let head = found.head();
         only_keys(self.session, found, &["for_each", "iterator", "labels"], &["content"]);
         let for_each = block.body.get_attribute("for_each").map(|attribute| &attribute.value);
         let content = block.body.get_blocks("content").next();
         let (Some(for_each), Some(content)) = (for_each, content) else {
             let hint = "for_each = …, and content { … }".to_owned();
             self.session.error(self.text, &head, "a `dynamic` block needs `for_each` and `content`", hint);
-            return Vec::new();
+            return;
         };
         // The iterator is written as a bare name.
         let iterator = match block.body.get_attribute("iterator").map(|attribute| &attribute.value) {
@@ -53,7 +64,7 @@ impl<'a> Reader<'a, '_> {
             Ok(value) => value,
             Err(fault) => {
                 self.session.fault(self.text, fault, &span(for_each));
-                return Vec::new();
+                return;
             }
         };
         let sensitive = matches!(value, Value::Sensitive(_));
@@ -67,16 +78,14 @@ impl<'a> Reader<'a, '_> {
             other => {
                 let message = format!("`for_each` is a list or a map, not {}", other.kind());
                 self.session.error(self.text, &span(for_each), message, None);
-                return Vec::new();
+                return;
             }
         };
-        let blocks = items.into_iter().take_while(|_| !self.session.is_full()).map(|(key, item)| {
+        for (key, item) in items.into_iter().take_while(|_| !self.session.is_full()) {
             let item = if sensitive { item.sensitive() } else { item };
             let each = BTreeMap::from([("key".to_owned(), key), ("value".to_owned(), item)]);
             let scope = self.scope.child().with(iterator, Value::Map(each));
-            let reader = Reader { scope: &scope, ..*self };
-            (name, head.clone(), reader.entries(&content.body, Some(inner)))
-        });
-        blocks.collect()
+            make(&Reader { scope: &scope, ..*self }, &content.body);
+        }
     }
 }

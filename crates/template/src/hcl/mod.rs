@@ -6,6 +6,7 @@ mod document;
 mod dynamic;
 mod locals;
 mod sources;
+mod steps;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
