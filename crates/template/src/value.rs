@@ -160,6 +160,15 @@ impl Value {
         }
     }
 
+    /// Whether it is a string or a list with nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self.exposed() {
+            Self::String(text) => text.is_empty(),
+            Self::List(list) => list.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Whether a string in it has a zero byte, which no command, path or variable can have.
     pub(crate) fn has_zero(&self) -> bool {
         match self {

@@ -60,7 +60,7 @@ fn mistakes_in_steps_are_told_with_their_line() {
     after("compress", "output = \"sub/../a.img\"", "would overwrite what is read");
     after("manifest", "output = \"wrong.pkr.hcl\"", "would overwrite what is read");
     step("shell", "script = \".\"", "`.` is a folder, and no script");
-    step("shell", "inline = []", "`inline` has no commands");
+    step("shell", "inline = []", "the key `inline` is empty");
     step("file", "destination = \"/etc/\"\ncontent = \"x\"", "the name of a file to go to");
     after("manifest", "custom_data = { id = build.ID }", "`build.ID` is not known here");
     after("manifest", "output = \"{{.Nothing}}\"", "means nothing here");

@@ -111,10 +111,7 @@ fn shell(
 /// What `inline`, `script` and `scripts` name.
 fn scripts(lowering: &mut Lowering<'_>, settings: &Settings) -> Vec<Script> {
     let mut scripts = Vec::new();
-    if let Some(setting) = settings.get("inline") {
-        if settings.texts("inline").is_empty() {
-            lowering.error(&setting.at, "`inline` has no commands", "leave the provisioner out");
-        }
+    if settings.has("inline") {
         let lines = settings.texts("inline").join("\n");
         scripts.push(Script::Inline(match settings.text("inline_shebang") {
             // What runs it anyway.
@@ -158,9 +155,6 @@ fn variables(settings: &Settings) -> Vec<(OsString, OsString)> {
 fn valid_exit_codes(lowering: &mut Lowering<'_>, settings: &Settings) -> Vec<i32> {
     let Some(setting) = settings.get("valid_exit_codes") else { return vec![0] };
     let codes = setting.value.as_list().unwrap_or_default();
-    if codes.is_empty() {
-        return vec![0];
-    }
     let all: Option<Vec<i32>> =
         codes.iter().map(|code| i32::try_from(code.as_whole()?).ok().filter(|code| *code <= 255)).collect();
     all.unwrap_or_else(|| {

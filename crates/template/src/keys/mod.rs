@@ -200,7 +200,7 @@ impl Schema {
             match fit::fit(session, owner, kind, entry, weak) {
                 Ok(Value::Null) => drop(places.remove(&name)),
                 // As to Packer, whose keys are empty until they are set; but a file may have no content.
-                Ok(value) if name != "content" && value.as_str() == Some("") => {
+                Ok(value) if name != "content" && value.is_empty() => {
                     places.remove(&name);
                     empty.insert(name, (text, key));
                 }

@@ -57,9 +57,6 @@ fn check_arm_image(settings: &Settings) -> Vec<Complaint> {
         let hint = "iso_checksum = \"sha256:…\", \"file:URL\" of a list, or \"none\"";
         found.push(missing(&["iso_checksum"], "the key `iso_checksum` is missing", hint));
     }
-    if settings.has("iso_urls") && settings.texts("iso_urls").is_empty() {
-        found.push(complaint(Some("iso_urls"), "`iso_urls` has no element", ""));
-    }
     if settings.has("output_directory") && settings.has("output_filename") {
         let message = "`output_filename` and `output_directory` exclude each other";
         found.push(complaint(Some("output_directory"), message, "keep `output_filename`"));

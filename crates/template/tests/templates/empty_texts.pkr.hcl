@@ -1,4 +1,4 @@
-# What is empty is not set, as a variable that may be left out.
+# What is empty is not set, as a variable that may be left out; `only = []` leaves nothing out.
 variable "script" {
   default = ""
 }
@@ -10,6 +10,7 @@ source "arm-image" "pi" {
   output_filename = ""
   resolv-conf     = ""
   qemu_binary     = ""
+  image_mounts    = []
 }
 
 build {
@@ -18,6 +19,8 @@ build {
   provisioner "shell" {
     inline          = ["true"]
     script          = var.script
+    scripts         = []
+    only            = []
     execute_command = ""
     user            = ""
   }

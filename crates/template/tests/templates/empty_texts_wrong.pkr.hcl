@@ -13,6 +13,9 @@ build {
   provisioner "shell" {
     script = ""
   }
+  provisioner "shell" {
+    inline = []
+  }
   provisioner "file" {
     source      = "a"
     destination = var.nothing
