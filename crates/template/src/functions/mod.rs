@@ -114,6 +114,7 @@ pub(crate) fn call(
         let wanted = match (least, most) {
             (0, 0) => "no arguments".to_owned(),
             (1, 1) => "1 argument".to_owned(),
+            (1, MANY) => "at least 1 argument".to_owned(),
             (least, MANY) => format!("at least {least} arguments"),
             (least, most) if least == most => format!("{least} arguments"),
             (least, most) => format!("{least} to {most} arguments"),
@@ -171,11 +172,19 @@ impl Call<'_> {
     }
 
     pub(crate) fn integer(&self, index: usize) -> Result<i64, Fault> {
-        crate::value::integer(self.number(index)?).ok_or_else(|| self.wrong(index, "a whole number"))
+        let number = self.number(index)?;
+        crate::value::integer(number).ok_or_else(|| self.unfit(index, number, "a whole number"))
     }
 
     pub(crate) fn size(&self, index: usize) -> Result<usize, Fault> {
-        usize::try_from(self.integer(index)?).map_err(|_| self.wrong(index, "a whole number from 0"))
+        let number = self.number(index)?;
+        let size = crate::value::integer(number).and_then(|number| usize::try_from(number).ok());
+        size.ok_or_else(|| self.unfit(index, number, "a whole number from 0"))
+    }
+
+    fn unfit(&self, index: usize, number: f64, wanted: &str) -> Fault {
+        let given = crate::value::number_text(number);
+        Fault::new(format!("argument {} of `{}` has to be {wanted}, not {given}", index + 1, self.name))
     }
 
     pub(crate) fn list(&self, index: usize) -> Result<&[Value], Fault> {

@@ -21,4 +21,7 @@ locals {
   s = provider::f(1)
   t = !"maybe"
   u = path.rot
+  v = range(1, 2, 1.5)[cidrhost("10.0.0.0/8", 1.5)]
+  w = chunklist([1], -1)
+  x = max()
 }
