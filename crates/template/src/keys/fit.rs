@@ -57,7 +57,10 @@ fn fit_value(kind: &Kind, value: Value, weak: bool) -> Result<Value, (String, Op
     let is_deferred = value.as_str().is_some_and(deferred::is_in);
     match kind {
         Kind::Text => evaluate::text(&value).map(Value::String).map_err(|_| needs("a string")),
-        Kind::Flag => evaluate::flag(&value).map(Value::Bool).ok_or_else(|| needs("true or false")),
+        Kind::Flag => {
+            let flag = evaluate::flag(&value).or_else(|| weak_flag(&value).filter(|_| weak));
+            flag.map(Value::Bool).ok_or_else(|| needs("true or false"))
+        }
         Kind::Whole => {
             let number = evaluate::number(&value).ok_or_else(|| {
                 let is_size =
@@ -126,6 +129,19 @@ fn fit_value(kind: &Kind, value: Value, weak: bool) -> Result<Value, (String, Op
             _ => Err((needs("a map of maps").0, Some("override = { NAME = { KEY = … } }".to_owned()))),
         },
         Kind::Blocks(_) => Err(needs("a block")),
+    }
+}
+
+/// A bool as Packer's JSON takes it, where a variable is always text.
+fn weak_flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Number(number) => Some(*number != 0.0),
+        Value::String(text) => match text.as_str() {
+            "1" | "t" | "T" | "TRUE" | "True" => Some(true),
+            "0" | "f" | "F" | "FALSE" | "False" => Some(false),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
