@@ -210,7 +210,7 @@ fn wait_for_enter(report: &mut Report, asked: &Asked) -> ControlFlow<()> {
 mod tests {
     use clap::CommandFactory;
 
-    use crate::args::{Cli, SAID_BY_TEMPLATES};
+    use crate::args::{Cli, build::SAID_BY_TEMPLATES};
 
     /// What is given besides a template: how to read it, how to build, how to tell.
     const BESIDES: [&str; 27] = [
