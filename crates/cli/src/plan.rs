@@ -261,7 +261,8 @@ pub(crate) fn is_private(target: &Path) -> bool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
-    /// [`Isolation::Host`] where it can, [`Isolation::Guest`] elsewhere.
+    /// [`Isolation::Host`] where it can, [`Isolation::Guest`] elsewhere, and where a qemu that is asked for would run other
+    /// programs of this machine, too.
     #[default]
     Auto,
     /// In this process: as root, on a kernel that has what it takes.
