@@ -88,6 +88,9 @@ const PARTIAL: Option<&str> = Some("o.img.partial");
 /// What a file system does that fails to write.
 const FAILS: (Call, &str) = (First("syncfs", None, 3), "error=EIO");
 
+/// What the program asks then.
+const QUOTA: (Call, &str) = (First("fallocate", None, 1), "error=EDQUOT");
+
 type Refused = &'static [(Call, &'static str)];
 /// Calls that are refused, the exit code, and what is said then.
 const REFUSED: &[(Refused, i32, &[&str])] = &[
@@ -118,13 +121,22 @@ const REFUSED: &[(Refused, i32, &[&str])] = &[
         9,
         &["failed to take down what the build had set up", "failed to write `/boot/firmware` back"],
     ),
+    (&[FAILS, QUOTA], 1, &["no space is left for `o.img.partial`", "failed to write `/boot/firmware` back"]),
     (
-        &[FAILS, (First("fallocate", None, 1), "error=EDQUOT")],
+        &[(First("fsync", None, 1), "error=EIO"), QUOTA],
         1,
-        &["no space is left for `o.img.partial`", "failed to write `/boot/firmware` back"],
+        &["no space is left for `o.img.partial`", "failed to grow the file system of partition 2"],
     ),
     (
-        &[(First("fsync", None, 1), "error=ENOSPC")],
+        &[(First("fsync", None, 3), "error=EIO"), QUOTA],
+        1,
+        &[
+            "no space is left for `o.img.partial`",
+            "failed to write all that is for `/dev/dm-1` into the image",
+        ],
+    ),
+    (
+        &[(First("fsync", None, 4), "error=ENOSPC")],
         1,
         &["failed to write out `o.img.partial`", "hint: make room on the disk of `o.img.partial`"],
     ),
@@ -260,6 +272,17 @@ fn privileged_no_space_on_this_machine_for_what_a_step_makes_leaves_nothing() {
         assert_eq!(names_in(&judge.place.path("down")), Vec::<String>::new());
         drop(small);
         judge.nothing_is_left("no space for what is downloaded out of the image", false);
+
+        judge.material("packages", "");
+        std::fs::remove_file(judge.place.path("packages")).unwrap();
+        std::fs::create_dir(judge.place.path("packages")).unwrap();
+        let small = Small::on(judge.place.path("packages"), 64 * 1024);
+        let step =
+            ["--apt-cache", "packages", "--run", "dd if=/dev/zero of=/var/cache/apt/archives/a.deb bs=1M"];
+        let _ = judge.place.run(judge.build("dm", &step)).expect(8).says("No space left on device");
+        assert_eq!(names_in(&judge.place.path("packages")), Vec::<String>::new());
+        drop(small);
+        judge.nothing_is_left("no space for packages", false);
     });
 }
 

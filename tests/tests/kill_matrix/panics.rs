@@ -31,8 +31,10 @@ fn moment(event: Event<'_>, stage: &mut String) -> Option<Moment> {
         Event::Warning(..) => "warning",
         Event::Output(..) => "output",
         Event::Breakpoint(..) => "breakpoint",
-        // Elsewhere it comes only where something takes long.
-        Event::Waiting if stage.starts_with("provision") => "waiting",
+        // In a step, and before the image gets its name; elsewhere it comes only where something takes long.
+        Event::Waiting if stage.starts_with("provision") || stage.starts_with("resize: shrinking") => {
+            "waiting"
+        }
         _ => return None,
     };
     Some(Moment { kind, stage: stage.clone() })
@@ -94,6 +96,8 @@ fn at_every_event(image: &Path, mapper: Mapper, source: Source, checksum: &Check
     for stage in ["fetch", "unpack", "verify", "inspect", "resize", "mount", "provision", "finish"] {
         assert!(moments.iter().any(|moment| moment.stage.starts_with(stage)), "{stage}: {moments:?}");
     }
+    let last = moments.last().unwrap();
+    assert_eq!(last.kind, "waiting", "the image is written out by then: {last:?}");
     for moment in moments.iter().filter(|moment| kinds.contains(&moment.kind)) {
         afresh();
         let (built, came) = run(&judge, &plan, Some(moment));

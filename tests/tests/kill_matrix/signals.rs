@@ -28,6 +28,7 @@ enum Work {
 use Work::{Options, Template};
 
 const CONTROL: Option<&str> = Some("/dev/mapper/control");
+const VERIFY: &str = "verify: verifying the unpacked image";
 const TRUE: Work = Options(&["--run", "true"]);
 const DOWNLOAD: Work = Template(
     "provisioner \"file\" {\n direction = \"download\"\n source = \"/etc/fstab\"\n destination = \"down\"\n}\n",
@@ -36,6 +37,7 @@ const DOWNLOAD: Work = Template(
 /// A stage, and the moments in it.
 const ROWS: &[(&str, Work, Moment)] = &[
     ("unpack", TRUE, At(First("ftruncate", None, 1))),
+    ("verify", Options(&["--image-checksum", "sha256:DIGEST", "--run", "true"]), Says(VERIFY)),
     ("table", TRUE, At(First("ftruncate", None, 2))),
     ("emulation", TRUE, At(First("memfd_create", None, 1))),
     ("map: the whole image", TRUE, At(First("ioctl", Some("/dev/loop0"), 1))),
@@ -44,6 +46,7 @@ const ROWS: &[(&str, Work, Moment)] = &[
     ("map: before a device is removed with its last close", TRUE, At(First("ioctl", CONTROL, 9))),
     ("map: the second partition", TRUE, At(First("ioctl", CONTROL, 13))),
     ("grow", TRUE, At(First("fsmount", None, 1))),
+    ("grow: whether all of it was written", TRUE, At(First("fsync", None, 1))),
     ("mount: the root", TRUE, At(InThread("move_mount", 1))),
     ("mount: one of many", TRUE, At(InThread("move_mount", 9))),
     ("mount: the last", TRUE, At(InThread("pivot_root", 1))),
@@ -73,8 +76,10 @@ const ROWS: &[(&str, Work, Moment)] = &[
     ("teardown: giving free blocks back", TRUE, At(First("syncfs", None, 1))),
     ("teardown: writing the first file system back", TRUE, At(First("syncfs", None, 3))),
     ("teardown: writing the second back", TRUE, At(First("syncfs", None, 4))),
+    ("teardown: whether all was written", TRUE, At(First("fsync", None, 2))),
     ("teardown: unmapping", TRUE, At(First("ioctl", CONTROL, 15))),
-    ("write out", TRUE, At(First("fsync", None, 1))),
+    ("shrink", Options(&["--shrink", "--run", "true"]), Says("resize: shrinking the ext4 of partition 2")),
+    ("write out", TRUE, At(First("fsync", None, 4))),
     ("rename", TRUE, At(First("rename", None, 1))),
 ];
 
@@ -99,7 +104,10 @@ fn all(image: &Path, mapper: &str, signal: Signal, rows: &mut dyn Iterator<Item 
     let mut count = 0;
     for (stage, work, moment) in rows {
         let arguments = match work {
-            Options(more) => judge.build(mapper, more),
+            Options(more) => {
+                let build = judge.build(mapper, more);
+                build.into_iter().map(|word| word.replace("DIGEST", judge.digest())).collect()
+            }
             Template(provisioner) => {
                 judge.template(provisioner);
                 ["build", "t.pkr.hcl", "--isolation", "host", "--mapper", mapper].map(str::to_owned).to_vec()
