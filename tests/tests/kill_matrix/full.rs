@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arm_image_tests::program::image::{ext4_file, ext4_names};
 use arm_image_tests::program::kernel::Kernel;
-use arm_image_tests::program::{Server, names_in, sha256};
+use arm_image_tests::program::{Place, Server, names_in, sha256};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::judge::{Judge, with_image};
@@ -81,6 +81,26 @@ fn privileged_no_space_for_the_output_leaves_nothing() {
             drop(small);
             judge.nothing_is_left(&format!("no space for growing, {mapper}"), false);
         }
+    });
+}
+
+#[test]
+fn privileged_no_space_for_the_tools_that_grow_a_file_system_leaves_nothing() {
+    with_image("full::privileged_no_space_for_the_tools_that_grow_a_file_system_leaves_nothing", |image| {
+        // Nobody who could do it otherwise.
+        let place = Place::of_user(1000);
+        let source =
+            ["build", "--source", image.to_str().unwrap(), "--checksum", "none", "--output", "o.img"];
+        place.run(source).expect(0);
+        let unpacked = 512 * std::fs::metadata(place.path("o.img")).unwrap().blocks();
+        std::fs::remove_file(place.path("o.img")).unwrap();
+        let small = Small::on(place.work(), unpacked);
+        let ended = place.run(source.iter().chain(&["--size", "+512M"])).expect(1);
+        let ended = ended.says("no space is left for `o.img.partial`").says("hint: make room");
+        let _ = ended.says("failed to grow the file system of partition 2");
+        assert_eq!(names_in(&place.work()), Vec::<String>::new());
+        drop(small);
+        place.assert_clean();
     });
 }
 
