@@ -119,6 +119,17 @@ impl Change<'_> {
         Ok(false)
     }
 
+    /// Whether it is the file at `path` itself that is shown there of the host, by a bind of its own.
+    pub(crate) fn is_shown(&self, path: &Path) -> io::Result<bool> {
+        if self.is_hosts(path)? {
+            return Ok(false);
+        }
+        match files::open(self.root, path, OFlags::PATH) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            place => Ok(self.hosts.contains(&mount_id(place?.as_fd())?)),
+        }
+    }
+
     /// Whether there is something at `path`, be it a link into nothing.
     pub(crate) fn exists(&self, path: &Path) -> io::Result<bool> {
         match files::open(self.root, path, OFlags::PATH | OFlags::NOFOLLOW) {

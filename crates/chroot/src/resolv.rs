@@ -10,7 +10,7 @@ use std::path::Path;
 /// What happens to the image's `/etc/resolv.conf`, so that programs in it can look names up.
 ///
 /// Where a [`Bind`](crate::Bind) shows a folder of the host as its `/etc`, no file there is changed: the content lies on top of
-/// the one that is there, if any.
+/// the one that is there, if any. Where one shows a file as the `/etc/resolv.conf` itself, it is that file, whatever the mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ResolvConf {
     /// Nothing.
@@ -36,6 +36,10 @@ pub(crate) fn set_up(builder: &Builder, change: &mut Change<'_>) -> Result<(), E
         || fs::read(source).map_err(|cause| Error::ResolvConfSource { path: source.clone(), source: cause });
     let path = Path::new(RESOLV_CONF.path);
     let failed = |source| Error::ResolvConf { path: path.into(), source };
+    // Who shows a file there has said what it is to be.
+    if change.is_shown(path).map_err(failed)? {
+        return Ok(());
+    }
     let hosts = change.is_hosts(path).map_err(failed)?;
     let done = match builder.resolv_conf {
         ResolvConf::Off => Ok(()),

@@ -1,7 +1,7 @@
 //! A folder of the host that is shown in the image stays as it is where the image's own files would be moved.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use arm_image_chroot::{Bind, ResolvConf, Root};
@@ -107,5 +107,39 @@ fn privileged_chroot_takes_nothing_for_a_killed_runs_that_is_none() {
             /usr/sbin/.arm-image-policy-rc.d/inner\n";
         assert_eq!(sh(&mut root, look), expected);
         root.close().unwrap();
+    });
+}
+
+#[test]
+fn privileged_chroot_shows_the_resolv_conf_that_is_asked_for_in_every_mode() {
+    in_guest("binds::privileged_chroot_shows_the_resolv_conf_that_is_asked_for_in_every_mode", || {
+        let host = tempfile::tempdir().unwrap();
+        let [source, asked] = ["resolv.conf", "asked"].map(|name| host.path().join(name));
+        fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+        fs::write(&asked, "nameserver 192.0.2.9\n").unwrap();
+        let bind = Bind { source: asked, target: "/etc/resolv.conf".into(), read_only: true };
+        for link in [false, true] {
+            let image = Image::with(|tree| {
+                let own = tree.join("etc/resolv.conf");
+                if link {
+                    symlink("../run/stub", own).unwrap()
+                } else {
+                    fs::write(own, "image's own\n").unwrap()
+                }
+            });
+            let look = "busybox readlink /etc/resolv.conf || cat /etc/resolv.conf; ls -A /etc";
+            let mut root = image.root();
+            let before = sh(&mut root, look);
+            root.close().unwrap();
+            for mode in [ResolvConf::Off, ResolvConf::BindHost, ResolvConf::CopyHost, ResolvConf::Delete] {
+                let builder = Root::builder().resolv_conf(mode).resolv_conf_source(&source);
+                let mut root = builder.bind(bind.clone()).mount(&image.mounts()).unwrap();
+                assert_eq!(sh(&mut root, "cat /etc/resolv.conf"), "nameserver 192.0.2.9\n", "{mode:?}");
+                root.close().unwrap();
+                let mut root = image.root();
+                assert_eq!(sh(&mut root, look), before, "{mode:?}");
+                root.close().unwrap();
+            }
+        }
     });
 }
