@@ -38,11 +38,13 @@ fn arguments(source: &str, number: usize, mapper: &str, together: Option<&Path>)
     all
 }
 
-/// All that is in an image, but for times: its table, and of each file system the kinds, modes, owners, sizes and contents.
+/// All that is in an image, but for times: its table, and of each file system the kinds, modes, owners, sizes and contents; hard
+/// links, extended attributes and device numbers by the digest of an archive.
 fn manifest(place: &Place, image: &Path) -> String {
     let look = "here=$(mktemp -d); cd \"$here\"; for device in \"$PART1\" \"$PART2\"; do mkdir m; mount -o ro \"$device\" m; \
                 (find m -printf '%P %y %m %U %G %l\n'; find m -type f -exec sha256sum {} +; find m -type f -printf '%P %s\n') | \
-                sort; umount m; rmdir m; done; cd /; rmdir \"$here\"";
+                sort; tar --format=pax --pax-option=delete=atime,delete=ctime --mtime=@0 --sort=name --xattrs \
+                --xattrs-include='*' -cf - m | sha256sum; umount m; rmdir m; done; cd /; rmdir \"$here\"";
     let map = ["map", &image.display().to_string(), "--mapper", "loop", "--", "sh", "-ec", look];
     let listed = place.run(map).expect(0).stdout();
     assert!(listed.lines().count() > 300, "{listed}");
