@@ -1,9 +1,11 @@
-//! What can go wrong, and the exit code of each.
+//! What can go wrong.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+mod advice;
+mod causes;
+
+use std::{io, path::PathBuf};
+
+pub use causes::{Causes, causes, chain};
 
 use crate::plan::Isolation;
 
@@ -219,37 +221,6 @@ pub enum Error {
     Cancelled,
 }
 
-/// What kernels and tools say of a disk that takes nothing more. A mounted one may only hear that writing failed, and is
-/// read-only after that.
-const SIGNS_OF_A_FULL_DISK: [&str; 4] =
-    ["No space left on device", "Disk quota exceeded", "Input/output error", "Read-only file system"];
-
-/// Causes that came as text from the guest, outermost first.
-#[derive(Debug)]
-pub struct Causes {
-    message: String,
-    cause: Option<Box<Causes>>,
-}
-
-impl Causes {
-    pub(crate) fn chain(messages: Vec<String>) -> Option<Box<Causes>> {
-        let inner = messages.into_iter().rev();
-        inner.fold(None, |cause, message| Some(Box::new(Causes { message, cause })))
-    }
-}
-
-impl fmt::Display for Causes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Causes {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as _)
-    }
-}
-
 /// The command of a step that failed.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedCommand<'a> {
@@ -260,89 +231,6 @@ pub struct FailedCommand<'a> {
 }
 
 impl Error {
-    /// The exit code that the program ends with, as listed in its help.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Plan { .. } | Error::Template { .. } => 3,
-            // A full disk is nothing that another source or archive would mend.
-            Error::Fetch(arm_image_fetch::Error::Write { .. } | arm_image_fetch::Error::Lock { .. })
-            | Error::Unpack { cause: arm_image_decompress::Error::Write { .. }, .. } => 1,
-            Error::Fetch(error) if error.is_checksum() => 5,
-            Error::Fetch(_) => 4,
-            Error::Partition { cause: arm_image_partition::Error::Shrink { .. }, .. } => 3,
-            Error::Partition { cause, .. } if is_out_of_room(cause) => 1,
-            Error::Open { .. }
-            | Error::Unpack { .. }
-            | Error::Partition { .. }
-            | Error::NotGrowable { .. }
-            | Error::NotShrinkable { .. }
-            | Error::Obstacle { .. }
-            | Error::ShrinkSystem { .. }
-            | Error::NotEnterable { .. } => 6,
-            Error::Map(_) | Error::Chroot(_) | Error::Emulate(_) | Error::Guest(_) => 7,
-            // The file system is at fault where its tools refuse it, and this machine where they or the kernel are not able.
-            Error::Grow {
-                cause:
-                    arm_image_partition::Error::Command { .. }
-                    | arm_image_partition::Error::Truncated { .. }
-                    | arm_image_partition::Error::NoFileSystem { .. },
-                ..
-            } => 6,
-            Error::Grow { .. } | Error::NoPlace { .. } | Error::Conversation { .. } => 7,
-            Error::InGuest { code, .. } => *code,
-            Error::Step { .. } | Error::PostProcessor { .. } => 8,
-            Error::CleanUp { .. } => 9,
-            Error::Both { first, .. } => first.exit_code(),
-            Error::Full { .. } | Error::File { .. } | Error::Cancelled => 1,
-        }
-    }
-
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::Plan { hint, .. } => Some(hint.clone()),
-            Error::Fetch(error) => error.hint(),
-            Error::Unpack { cause, .. } => cause.hint(),
-            Error::Partition { cause, path, .. } if is_out_of_room(cause) => Some(make_room(path)),
-            Error::File { cause, path, .. } if is_out_of_room(cause) => Some(make_room(path)),
-            Error::Partition { cause, .. } => cause.hint(),
-            Error::Grow { cause, .. } | Error::ShrinkSystem { cause, .. } => cause.hint(),
-            Error::NotGrowable { .. } => Some(
-                "only ext2, ext3, ext4, btrfs and xfs can grow, and f2fs as root; leave the size as it is"
-                    .to_owned(),
-            ),
-            Error::Obstacle { cause, .. } if cause.leaves_a_way() => {
-                Some(format!("{} (--mount N=/ --arch ARCH)", cause.hint()))
-            }
-            Error::Obstacle { cause, .. } => Some(cause.hint().to_owned()),
-            Error::NotShrinkable { .. } => Some("only ext2, ext3, ext4 and btrfs can shrink".to_owned()),
-            Error::Map(error) => error.hint(),
-            Error::Chroot(error) => error.hint(),
-            Error::Emulate(error) => error.hint(),
-            Error::Guest(error) => error.hint(),
-            Error::InGuest { hint, .. } => hint.clone(),
-            Error::NoPlace { .. } => {
-                Some("`arm-image doctor` tells what is missing and what mends it".to_owned())
-            }
-            Error::Step { cause, explanation, .. } => explanation
-                .map(str::to_owned)
-                .or_else(|| cause.hint())
-                .or_else(|| Some("`--on-error keep` leaves the unfinished image to look at".to_owned())),
-            Error::Conversation { console, .. } if !console.is_empty() => {
-                Some(format!("the guest's kernel said: {console}"))
-            }
-            Error::Both { first, .. } => first.hint(),
-            Error::CleanUp { cause } | Error::PostProcessor { cause, .. } => cause.hint(),
-            Error::Full { .. } => Some("make room for all of the image, or give another --output".to_owned()),
-            Error::Open { .. }
-            | Error::NotEnterable { .. }
-            | Error::Conversation { .. }
-            | Error::Template { .. }
-            | Error::File { .. }
-            | Error::Cancelled => None,
-        }
-    }
-
     /// What is known of the command, where a step's command failed.
     pub fn failed_command(&self) -> Option<FailedCommand<'_>> {
         match self {
@@ -357,19 +245,6 @@ impl Error {
             },
             Error::Both { first: cause, .. } | Error::Full { cause, .. } => cause.failed_command(),
             _ => None,
-        }
-    }
-
-    /// Whether it may have come of writing to an image on a full disk. A step that fails says itself what has failed it.
-    pub(crate) fn may_be_of_a_full_disk(&self) -> bool {
-        match self {
-            // These name what was written, or speak of another file.
-            Error::Step { .. } | Error::PostProcessor { .. } | Error::Fetch(_) | Error::Unpack { .. } => {
-                false
-            }
-            Error::Both { first, then } => first.may_be_of_a_full_disk() || then.may_be_of_a_full_disk(),
-            // In words, as they come from a guest and from tools, too.
-            error => SIGNS_OF_A_FULL_DISK.iter().any(|sign| chain(error).contains(sign)),
         }
     }
 
@@ -411,27 +286,4 @@ impl Error {
             _ => false,
         }
     }
-}
-
-/// `error` and its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// What caused `error`, what caused that, and so on, each as text.
-pub fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = String> {
-    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string)
-}
-
-/// Whether the cause of it all, as the kernel gave it, is a full disk or quota.
-fn is_out_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut chain = std::iter::successors(Some(error), |error| error.source());
-    chain.any(|cause| {
-        let cause = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        matches!(cause, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
-    })
-}
-
-fn make_room(path: &Path) -> String {
-    format!("make room on the disk of `{}`, or choose another place for it", path.display())
 }
