@@ -93,6 +93,24 @@ fn a_compressed_image_cannot_be_entered_and_stays_as_it_is() {
 }
 
 #[test]
+fn keys_that_nobody_reads_yet_are_read_later_in_a_guest() {
+    let place = Place::new();
+    let _ = place.copy(&images::raspios_arm64_tiny(), "a.img");
+    let mut terminal = Terminal::start(place.command(["shell", "a.img", "--isolation", "guest"]));
+    terminal.wait_for("# ");
+    terminal.type_keys("sleep 2; echo aw''ake\r");
+    for number in 0..200 {
+        terminal.type_keys(&format!("# line {number:040}\r"));
+    }
+    terminal.wait_for("awake\r\n");
+    terminal.type_keys("echo all''-read\r");
+    terminal.wait_for("all-read\r\n");
+    terminal.type_keys("exit 3\r");
+    assert_eq!(terminal.finish().code(), Some(3));
+    place.assert_clean();
+}
+
+#[test]
 fn a_person_at_a_terminal_gets_a_shell_in_the_image() {
     let place = Place::new();
     let image = place.copy(&images::raspios_arm64_tiny(), "a.img");

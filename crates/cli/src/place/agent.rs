@@ -94,7 +94,11 @@ impl Agent {
                     let command = Command { argv, env, directory, terminal: terminal.is_some() };
                     let status = match terminal {
                         Some(window) => {
-                            terminal::run(root, &command, window, &mut |output| self.output(output))
+                            terminal::run(root, &command, window, &mut |output, room| {
+                                // Where this is not to be said, output is not, either.
+                                let said = if room { self.reply(&Reply::Room) } else { Ok(()) };
+                                said.map_or(ControlFlow::Break(()), |()| self.output(output))
+                            })
                         }
                         None => root.run(&command, &mut |output| self.output(output)),
                     };

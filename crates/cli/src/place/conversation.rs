@@ -4,6 +4,10 @@ use std::{
     io::{self, BufRead, BufReader, Read},
     ops::ControlFlow,
     os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,13 +21,20 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 pub(super) struct Conversation {
     from: BufReader<UnixStream>,
     to: UnixStream,
+    /// How often the guest has told of room for keys.
+    rooms: Arc<AtomicUsize>,
 }
 
 impl Conversation {
     pub(super) fn over(channel: &UnixStream) -> io::Result<Conversation> {
         let to = channel.try_clone()?;
         to.set_read_timeout(Some(HEARTBEAT))?;
-        Ok(Conversation { from: BufReader::new(to.try_clone()?), to })
+        Ok(Conversation { from: BufReader::new(to.try_clone()?), to, rooms: Arc::default() })
+    }
+
+    /// How often the guest has told of room for keys, as it goes on.
+    pub(super) fn rooms(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.rooms)
     }
 
     /// Asks `request`, hands on what is said before the last word, and gives that. A `Break` cancels what goes on there.
@@ -57,6 +68,7 @@ impl Conversation {
                     let text = self.bytes(length)?;
                     cancel(tick(Said::Line(stream, &text)), &mut self.to)?;
                 }
+                Reply::Room => drop(self.rooms.fetch_add(1, Ordering::Relaxed)),
                 last => return Ok(last),
             }
         }

@@ -195,7 +195,8 @@ impl ChrootRunner for Remote {
         let reply = if terminal {
             let line =
                 self.guest.terminal().try_clone().map_err(|source| terminal::failed(command, source))?;
-            terminal::lend(&line, |window, hung_up| {
+            let rooms = self.conversation.rooms();
+            terminal::lend(&line, &rooms, |window, hung_up| {
                 self.ask_for_chroot(&run(Some(window)), &mut |output| match hung_up() {
                     true => ControlFlow::Break(()),
                     false => tick(output),

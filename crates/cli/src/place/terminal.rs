@@ -3,17 +3,18 @@
 use std::{
     fs::File,
     io::{self, Read, Write},
+    ops::ControlFlow,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
     process::ExitStatus,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
 
-use arm_image_chroot::{ChrootRunner, Command, OutputTick};
+use arm_image_chroot::{ChrootRunner, Command, Output};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{ioctl_tiocsctty, setsid},
@@ -26,6 +27,12 @@ use serde::{Deserialize, Serialize};
 const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 const LINE_LOOK_UP: Duration = Duration::from_millis(50);
 
+/// So many keys are sent at once, until the guest tells of room again. Once 4 KiB of them wait to be read, its kernel (6.1)
+/// hears no more, ever.
+const KEYS: usize = 1 << 10;
+/// With fewer waiting, there is room: for what is under way, and for as many again.
+const ROOMY: u64 = 1536;
+
 /// The size of a terminal's window, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Window {
@@ -34,14 +41,18 @@ pub(super) struct Window {
 }
 
 /// On the host: lends the terminal on standard input and output to `line` for as long as `work` runs. `work` is given the
-/// size of its window, and what tells whether there will be no more keys.
-pub(super) fn lend<T>(line: &UnixStream, work: impl FnOnce(Window, &dyn Fn() -> bool) -> T) -> io::Result<T> {
+/// size of its window, and what tells whether there will be no more keys; `rooms` grows with each word of room for some.
+pub(super) fn lend<T>(
+    line: &UnixStream,
+    rooms: &AtomicUsize,
+    work: impl FnOnce(Window, &dyn Fn() -> bool) -> T,
+) -> io::Result<T> {
     let size = tcgetwinsize(stdin())?;
     line.set_read_timeout(Some(LINE_LOOK_UP))?;
     let _raw = Raw::take()?;
     let done = AtomicBool::new(false);
     Ok(thread::scope(|scope| {
-        let keys = scope.spawn(|| pass_keys(line, &done));
+        let keys = scope.spawn(|| pass_keys(line, rooms, &done));
         scope.spawn(|| pass_picture(line, &done));
         let value = work(Window { rows: size.ws_row, columns: size.ws_col }, &|| keys.is_finished());
         done.store(true, Ordering::Relaxed);
@@ -69,15 +80,26 @@ impl Drop for Raw {
     }
 }
 
-fn pass_keys(mut line: &UnixStream, done: &AtomicBool) -> io::Result<()> {
-    let mut keys = [0; 4096];
+fn pass_keys(mut line: &UnixStream, rooms: &AtomicUsize, done: &AtomicBool) -> io::Result<()> {
+    let mut keys = [0; KEYS];
     let terminal = stdin();
+    let (mut room, mut told) = (KEYS, rooms.load(Ordering::Relaxed));
     while !done.load(Ordering::Relaxed) {
-        let mut fds = [PollFd::new(&terminal, PollFlags::IN)];
+        let now = rooms.load(Ordering::Relaxed);
+        if now != told {
+            (room, told) = (KEYS, now);
+        }
+        // What does not go on waits where it is.
+        let wanted = if room > 0 { PollFlags::IN } else { PollFlags::empty() };
+        let mut fds = [PollFd::new(&terminal, wanted)];
         if poll(&mut fds, Some(&LOOK_UP))? > 0 {
-            match rustix::io::read(terminal, &mut keys)? {
+            // Nobody types any more, and what is read then says so.
+            match rustix::io::read(terminal, &mut keys[..room.max(1)])? {
                 0 => return Ok(()),
-                length => line.write_all(&keys[..length])?,
+                length => {
+                    line.write_all(&keys[..length])?;
+                    room = room.saturating_sub(length);
+                }
             }
         }
     }
@@ -100,15 +122,20 @@ fn pass_picture(mut line: &UnixStream, done: &AtomicBool) -> io::Result<()> {
     }
 }
 
-/// In the guest: runs `command` on the terminal at the end of the line.
+/// In the guest: runs `command` on the terminal at the end of the line. `tick` is told from time to time whether that has room
+/// for more keys.
 pub(super) fn run(
     root: &mut dyn ChrootRunner,
     command: &Command,
     window: Window,
-    tick: OutputTick<'_>,
+    tick: &mut dyn FnMut(Output<'_>, bool) -> ControlFlow<()>,
 ) -> Result<ExitStatus, arm_image_chroot::Error> {
     let (line, _stdio) = take(window).map_err(|source| failed(command, source))?;
-    let status = root.run(command, tick);
+    let status = root.run(command, &mut |output| {
+        let is_roomy = matches!(output, Output::Waiting)
+            && rustix::io::ioctl_fionread(&line).is_ok_and(|waiting| waiting < ROOMY);
+        tick(output, is_roomy)
+    });
     // Its last words have to be out before anybody hears that it has ended.
     tcdrain(&line).map_err(|source| failed(command, source.into()))?;
     status

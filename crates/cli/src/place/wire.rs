@@ -94,12 +94,14 @@ impl From<Listed> for Entry {
     }
 }
 
-/// What the guest answers: any number of notes and lines, then one of the others.
+/// What the guest answers: any number of the first three, then one of the others.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
     Note(String),
     /// A line of output, of so many bytes, which follow.
     Line(Stream, usize),
+    /// There is room for more keys on the line's terminal.
+    Room,
     Done,
     Answer(bool),
     Entries(Vec<Listed>),
