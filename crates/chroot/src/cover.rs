@@ -121,7 +121,8 @@ impl Change<'_> {
 
     /// Whether it is the file at `path` itself that is shown there of the host, by a bind of its own.
     pub(crate) fn is_shown(&self, path: &Path) -> io::Result<bool> {
-        if self.is_hosts(path)? {
+        // To look would be to follow a link, whose times tell of it.
+        if self.hosts.is_empty() || self.is_hosts(path)? {
             return Ok(false);
         }
         match files::open(self.root, path, OFlags::PATH) {
