@@ -239,6 +239,28 @@ fn privileged_first_raspberry_pis_programs_run_here() {
     in_guest("privileged_first_raspberry_pis_programs_run_here", || machine(&source, "host"));
 }
 
+/// The image's processor is none for programs of another architecture, which a handler of the host's may run.
+#[test]
+fn privileged_programs_of_another_architecture_are_told_from_the_images_own() {
+    let source = images::raspios_arm64_tiny();
+    in_guest("privileged_programs_of_another_architecture_are_told_from_the_images_own", || {
+        mount_binfmt();
+        let magic = r"\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00";
+        let line = format!(":theirs:M::{magic}::/usr/bin/qemu-arm-static:F");
+        fs::write(Path::new(BINFMT).join("register"), line).unwrap();
+        let place = Place::new();
+        write_program(&place, "machine", Arch::Armv7, &MACHINE_ARM);
+        let with = |run: &str| {
+            build(&place, &source, &["--isolation", "host", "--copy", "machine:/bin/machine", "--run", run])
+        };
+        let _ = with("machine")
+            .expect(8)
+            .says("hint: the processor that `QEMU_CPU` names is none of this qemu's");
+        let _ = with("env -u QEMU_CPU machine || test $? = 7").expect(0).says("\narmv7l");
+        place.assert_clean();
+    });
+}
+
 /// Debian's own C library for armhf, in qemu, with the positions that a real ext4 and a real tmpfs hand out.
 #[test]
 fn folders_that_32_bit_programs_cannot_list_are_explained() {

@@ -28,6 +28,12 @@ pub fn explain(arch: Arch, status: ExitStatus, stderr: &[u8]) -> Option<&'static
         )
     } else if died_of(SIGSEGV) {
         Some("some versions of qemu crash in programs that are sound: try another one, best a newer")
+    } else if says("can't apply global ") || says("unable to find CPU model ") {
+        // The image's own architecture may not be that of all its programs, and all of them have the same variables.
+        Some(
+            "the processor that `QEMU_CPU` names is none of this qemu's: run programs that are not of the image's own \
+             architecture by `env -u QEMU_CPU`",
+        )
     } else if arch.is_32bit() && says("Value too large for defined data type") {
         // EOVERFLOW: ext4 hands out hashes as positions in a directory, of 64 bits to a 64-bit process, which qemu is.
         // No mount option and no personality changes that, but a qemu for i386 gets positions of 32 bits.
@@ -78,6 +84,17 @@ mod tests {
         let text = b"ls: reading directory '.': Value too large for defined data type\n";
         assert!(explain(Arch::Armv5, code(2), text).is_some_and(|text| text.contains("tmpfs")));
         assert_eq!(explain(FOREIGN, code(2), text), None);
+    }
+
+    #[test]
+    fn a_processor_of_another_architecture_is_told() {
+        for text in [
+            "qemu-arm-static: can't apply global max-arm-cpu.pauth=off: Property 'max-arm-cpu.pauth' not found\n",
+            "qemu-riscv64: unable to find CPU model 'arm1176'\n",
+        ] {
+            let told = explain(FOREIGN, code(1), text.as_bytes());
+            assert!(told.is_some_and(|told| told.contains("env -u QEMU_CPU")), "{text}");
+        }
     }
 
     #[test]
