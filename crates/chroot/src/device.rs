@@ -93,7 +93,7 @@ pub(crate) fn attach_in(top: BorrowedFd<'_>, mount: &OwnedFd, target: &Path) -> 
 /// A file system that belongs to no partition.
 pub(crate) struct Private {
     kind: &'static str,
-    target: &'static str,
+    pub(crate) target: &'static str,
     options: &'static [(&'static str, &'static str)],
     attributes: MountAttrFlags,
 }

@@ -1,6 +1,7 @@
 //! What the user can do about it.
 
 use super::Error;
+use crate::device::{DEV, RUN, TMP};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -29,6 +30,13 @@ impl Error {
             Error::Mount { .. } => "the last lines of `dmesg` may say more".into(),
             Error::MountPoint { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 "the image's root file system is read-only and lacks this directory".into()
+            }
+            Error::Create { path, source }
+                if source.kind() == io::ErrorKind::StorageFull
+                    && [DEV, RUN, TMP].iter().any(|private| path.starts_with(private.target)) =>
+            {
+                "that folder is kept in memory, of which it has its share: take one of the image's own, such as `/var/tmp`"
+                    .into()
             }
             Error::MountPoint { source, .. }
             | Error::ResolvConf { source, .. }
@@ -103,6 +111,20 @@ mod tests {
         }
         for status in [1 << 8, 127 << 8, libc::SIGTERM] {
             assert_eq!(hint(status), None, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_full_is_told_from_the_image() {
+        let hint = |path: &str| {
+            let source = io::ErrorKind::StorageFull.into();
+            Error::Create { path: path.into(), source }.hint().unwrap()
+        };
+        for path in ["/tmp/archive", "/run/arm-image/inline", "/dev/file"] {
+            assert!(hint(path).contains("kept in memory"), "{path}");
+        }
+        for path in ["/tmpfiles", "/var/tmp/archive"] {
+            assert!(hint(path).contains("file system of the image is full"), "{path}");
         }
     }
 }
