@@ -239,24 +239,32 @@ fn privileged_first_raspberry_pis_programs_run_here() {
     in_guest("privileged_first_raspberry_pis_programs_run_here", || machine(&source, "host"));
 }
 
-/// The image's processor is none for programs of another architecture, which a handler of the host's may run.
+/// The quickest processor for arm64 is none for programs of 32 bits, which a handler of the host's may run.
 #[test]
-fn privileged_programs_of_another_architecture_are_told_from_the_images_own() {
+fn privileged_programs_of_another_architecture_have_a_processor_of_theirs() {
     let source = images::raspios_arm64_tiny();
-    in_guest("privileged_programs_of_another_architecture_are_told_from_the_images_own", || {
+    in_guest("privileged_programs_of_another_architecture_have_a_processor_of_theirs", || {
         mount_binfmt();
         let magic = r"\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00";
         let line = format!(":theirs:M::{magic}::/usr/bin/qemu-arm-static:F");
         fs::write(Path::new(BINFMT).join("register"), line).unwrap();
         let place = Place::new();
         write_program(&place, "machine", Arch::Armv7, &MACHINE_ARM);
-        let with = |run: &str| {
-            build(&place, &source, &["--isolation", "host", "--copy", "machine:/bin/machine", "--run", run])
+        let with = |source: &Path, copy: &str, run: &str| {
+            build(&place, source, &["--isolation", "host", "--copy", copy, "--run", run])
         };
-        let _ = with("machine")
+        // Nothing tells of such programs.
+        let _ = with(&source, "machine:/bin/machine", "machine")
             .expect(8)
             .says("hint: the processor that `QEMU_CPU` names is none of this qemu's");
-        let _ = with("env -u QEMU_CPU machine || test $? = 7").expect(0).says("\narmv7l");
+        let run = "env -u QEMU_CPU machine || test $? = 7";
+        let _ = with(&source, "machine:/bin/machine", run).expect(0).says("\narmv7l");
+        // What loads them does.
+        with(&source, "machine:/lib/ld-linux-armhf.so.3", "test $QEMU_CPU").expect(0);
+        fs::rename(place.path("o.img"), place.path("both.img")).unwrap();
+        let run = "test ! $QEMU_CPU; uname -m; machine || test $? = 7";
+        let ended = with("both.img".as_ref(), "machine:/bin/machine", run).expect(0);
+        let _ = ended.says("\naarch64\n").says("\narmv7l");
         place.assert_clean();
     });
 }

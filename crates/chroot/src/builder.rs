@@ -21,7 +21,6 @@ pub struct Builder {
     pub(crate) sync: bool,
     pub(crate) services: bool,
     pub(crate) binds: Vec<Bind>,
-    pub(crate) variables: Vec<(String, String)>,
     pub(crate) dev_files: Vec<(String, Vec<u8>)>,
     pub(crate) proc: bool,
 }
@@ -36,7 +35,6 @@ impl Builder {
             sync: false,
             services: false,
             binds: Vec::new(),
-            variables: Vec::new(),
             dev_files: Vec::new(),
             proc: false,
         }
@@ -82,12 +80,6 @@ impl Builder {
     /// the image never see it.
     pub fn proc(mut self, yes: bool) -> Builder {
         self.proc = yes;
-        self
-    }
-
-    /// A variable for every command that does not set it itself, once more for each call.
-    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Builder {
-        self.variables.push((name.into(), value.into()));
         self
     }
 

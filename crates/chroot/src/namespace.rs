@@ -32,14 +32,21 @@ impl<'d> Root<'d> {
     }
 
     pub(crate) fn of(tree: Tree, builder: &Builder) -> Root<'d> {
+        // systemctl then enables and masks, and says that it starts and stops nothing.
+        let offline = (!builder.services).then(|| ("SYSTEMD_OFFLINE".to_owned(), "1".to_owned()));
         Root {
             tree,
-            variables: variables(builder),
+            variables: offline.into_iter().collect(),
             dev_files: builder.dev_files.clone(),
             personality32: builder.personality32,
             filter: seccomp::program(!builder.sync),
             devices: PhantomData,
         }
+    }
+
+    /// Sets a variable for every command that does not set it itself.
+    pub fn variable(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.variables.push((name.into(), value.into()));
     }
 
     /// Opens a directory of the image for reading, for ioctls such as growing its file system.
@@ -156,12 +163,6 @@ impl ChrootRunner for Root<'_> {
         // The namespace has no name; a descriptor of its root has one.
         Some(format!("/proc/{}/fd/{}", std::process::id(), self.top().as_raw_fd()).into())
     }
-}
-
-fn variables(builder: &Builder) -> Vec<(String, String)> {
-    // systemctl then enables and masks, and says that it starts and stops nothing.
-    let offline = (!builder.services).then(|| ("SYSTEMD_OFFLINE".to_owned(), "1".to_owned()));
-    offline.into_iter().chain(builder.variables.iter().cloned()).collect()
 }
 
 /// Whether no mount holds the block device: the kernel lets it be opened exclusively.

@@ -1,6 +1,10 @@
 //! The privileged half in the kernel that this process runs on. The guest's side of the program uses it too.
 
-use std::{ffi::OsString, fs::File, path::Path};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    path::Path,
+};
 
 use arm_image_chroot::{Bind, ChrootRunner, Mount, Root};
 use arm_image_mapper::{DeviceMapper, DmMapper, LoopMapper, Mapped};
@@ -46,6 +50,10 @@ pub(super) fn with_root<T>(
         with_devices(image, &job.parts, job.mapper, |mapped| {
             grow(job, mapped)?;
             let mut root = mount(job, arch, &emulation, mapped)?;
+            if let Some(processor) = processor(job, arch, &emulation, &mut root) {
+                // A handler of the host looks for no arguments, and a step may know better.
+                root.variable("QEMU_CPU", processor);
+            }
             let outcome = work(&mut root, on);
             if outcome.is_ok() {
                 trim(job, &root);
@@ -143,11 +151,6 @@ fn mount<'d>(job: &Job, arch: Arch, emulation: &Emulation, mapped: &'d Mapped) -
     if !job.alone && !job.qemu_arguments.is_empty() {
         builder = builder.dev_file(ARGUMENTS, arm_image_qemu::arguments(&job.qemu_arguments)?);
     }
-    let quickest = || emulation.version().and_then(|version| arm_image_qemu::processor(arch, version));
-    if let Some(processor) = job.processor.as_deref().or_else(quickest) {
-        // A handler of the host looks for no arguments, and a step may know better.
-        builder = builder.variable("QEMU_CPU", processor);
-    }
     if let Some(qemu) = emulation.inside() {
         builder = builder.bind(Bind { source: qemu.into(), target: qemu.into(), read_only: true });
     }
@@ -155,6 +158,24 @@ fn mount<'d>(job: &Job, arch: Arch, emulation: &Emulation, mapped: &'d Mapped) -
         builder = builder.bind(bind.into());
     }
     Ok(builder.mount(&mounts.collect::<Vec<_>>())?)
+}
+
+/// The processor that qemu is told to show: the one that is asked for, else the quickest. It is none to the qemu of another
+/// architecture, so an image with programs of 32 bits beside arm64 has to do with qemu's own choice.
+fn processor(job: &Job, arch: Arch, emulation: &Emulation, root: &mut Root<'_>) -> Option<String> {
+    let quickest = || {
+        let processor = arm_image_qemu::processor(arch, emulation.version()?)?;
+        let is_loader = |name: &OsStr| {
+            let name = name.as_encoded_bytes();
+            [&b"ld-linux-armhf.so"[..], b"ld-linux.so", b"ld-musl-arm"]
+                .iter()
+                .any(|loader| name.starts_with(loader))
+        };
+        // What has no such folder has no such programs.
+        let libraries = root.list("/lib".as_ref()).unwrap_or_default();
+        (!libraries.iter().any(|entry| is_loader(&entry.name))).then(|| processor.to_owned())
+    };
+    job.processor.clone().or_else(quickest)
 }
 
 fn grow(job: &Job, mapped: &Mapped) -> Result<(), Error> {
