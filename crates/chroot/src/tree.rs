@@ -178,7 +178,6 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
     // Debian's packages expect it; there systemd makes it.
     files::ensure_directory(run.as_fd(), Path::new("lock"), 0o1777)
         .map_err(|source| Error::MountPoint { target: "/run/lock".into(), source })?;
-    SCRIPTS.mount(top)?;
     TMP.mount(top)?;
     // Each command mounts a /proc of its own there.
     files::ensure_directory(top, Path::new("/proc"), 0o555)
@@ -193,6 +192,12 @@ fn build(tree: &mut Tree, mounts: &[&Mount<'_>], builder: &Builder) -> Result<()
     change.heal()?;
     for (bind, mount) in builder.binds.iter().zip(&binds) {
         bind.attach(mount.as_fd(), &mut change)?;
+    }
+    // After them: a folder of the host that is shown as `/run` gets to hold no script, and other builds find none in it.
+    match SCRIPTS.mount(top) {
+        // Only such a folder can be read-only. Commands run all the same, and scripts tell that there is no place for them.
+        Err(Error::MountPoint { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+        mounted => drop(mounted?),
     }
     resolv::set_up(builder, &mut change)?;
     change.forget_preload()?;

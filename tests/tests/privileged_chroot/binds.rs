@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use arm_image_chroot::{Bind, ResolvConf, Root};
+use arm_image_chroot::{Bind, ChrootRunner, Node, ResolvConf, Root};
 use arm_image_tests::in_guest;
 
 use crate::image::{Image, sh};
@@ -78,6 +78,42 @@ fn privileged_chroot_changes_nothing_in_a_folder_of_the_host() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn privileged_chroot_keeps_scripts_out_of_a_folder_of_the_host() {
+    in_guest("binds::privileged_chroot_keeps_scripts_out_of_a_folder_of_the_host", || {
+        let run = tempfile::tempdir().unwrap();
+        for target in ["/run", "/run/arm-image"] {
+            let bind = Bind { source: run.path().into(), target: target.into(), read_only: false };
+            let builder = Root::builder().bind(bind);
+            let images = [Image::new(), Image::new()];
+            // Builds at the same time that show the same folder.
+            let mut roots = images.each_ref().map(|image| builder.mount(&image.mounts()).unwrap());
+            let script = Path::new("/run/arm-image/script");
+            for (root, mut text) in roots.iter_mut().zip(["echo one", "echo other"].map(str::as_bytes)) {
+                root.create(script, Node::File(&mut text), 0o755).unwrap();
+            }
+            let [one, other] = &mut roots;
+            assert_eq!(
+                [sh(one, ". /run/arm-image/script"), sh(other, ". /run/arm-image/script")],
+                ["one\n", "other\n"]
+            );
+            for root in roots {
+                root.close().unwrap();
+            }
+            for entry in fs::read_dir(run.path()).unwrap() {
+                // Something to mount on.
+                fs::remove_dir(entry.unwrap().path()).unwrap();
+            }
+        }
+        // Where there is nothing to mount on, commands do without.
+        let bind = Bind { source: run.path().into(), target: "/run".into(), read_only: true };
+        let image = Image::new();
+        let mut root = Root::builder().bind(bind).mount(&image.mounts()).unwrap();
+        assert_eq!(sh(&mut root, "ls -A /run; echo done"), "done\n");
+        root.close().unwrap();
     });
 }
 
