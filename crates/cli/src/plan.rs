@@ -242,7 +242,7 @@ impl Enter {
         }
         arm_image_qemu::arguments(&self.qemu_arguments).map(drop).map_err(|cause| Error::Plan {
             problem: crate::chain(&cause),
-            hint: "leave out what is too much of --qemu-arg".to_owned(),
+            hint: "give qemu fewer or shorter arguments, and no zero bytes".to_owned(),
         })
     }
 }

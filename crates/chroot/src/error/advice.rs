@@ -29,7 +29,7 @@ impl Error {
             Error::Mount { said: Some(said), .. } => format!("the kernel said: {said}"),
             Error::Mount { .. } => "the last lines of `dmesg` may say more".into(),
             Error::MountPoint { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                "the image's root file system is read-only and lacks this directory".into()
+                "what is mounted or shown there is read-only, and lacks this directory".into()
             }
             Error::Create { path, source }
                 if source.kind() == io::ErrorKind::StorageFull
@@ -61,6 +61,11 @@ impl Error {
             Error::Vanished { .. } => "the kernel may have run out of memory: see `dmesg`".into(),
             Error::Failed { status, .. } if killed(*status) => {
                 "the kernel may have run out of memory: see `dmesg`".into()
+            }
+            Error::Restore { source, .. } | Error::Create { source, .. }
+                if source.kind() == io::ErrorKind::IsADirectory =>
+            {
+                "there is a folder in its place, which has to go first".into()
             }
             Error::Restore { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 "a program in the image has made its file system read-only".into()
