@@ -8,9 +8,9 @@ use crate::binary::{Version, parse_version};
 /// [`Emulation::version`](crate::Emulation::version) and [`verify`](crate::verify) tell it.
 ///
 /// For arm64 that is its own choice, which has all that there is, but for two things that cost much, that Raspberry Pis
-/// lack, and that programs look for before they use them. One is pointer authentication: the compilers of Debian 13 and
-/// Ubuntu 24.04 put it into nearly every function, where processors without it pass over it, and qemu before 10.0
-/// computes a cipher each time. The other is SVE, whose state qemu looks at wherever one piece of code leads to another.
+/// lack, and that programs look for before they use them. One is pointer authentication: compilers that are told to
+/// protect branches, as Debian's are since 13, put it into nearly every function, where processors without it pass over it,
+/// and qemu before 10.0 computes a cipher each time. The other is SVE, whose state qemu looks at wherever one piece of code leads to another.
 #[must_use]
 pub fn processor(arch: Arch, version: &str) -> Option<&'static str> {
     let (_, version) = parse_version(version)?;
