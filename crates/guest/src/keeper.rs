@@ -29,7 +29,9 @@ pub(crate) unsafe fn split(lifeline: BorrowedFd<'_>, inherited: &[RawFd]) -> io:
         libc::getpid()
     };
     // SAFETY: the caller is between fork and execve, so there is one thread, and both sides only make system calls.
-    match check(unsafe { libc::fork() }.into())? {
+    let kernel = unsafe { libc::fork() };
+    check(kernel.into())?;
+    match kernel {
         0 => {
             // SAFETY: plain system calls without pointers.
             unsafe {
@@ -46,8 +48,6 @@ pub(crate) unsafe fn split(lifeline: BorrowedFd<'_>, inherited: &[RawFd]) -> io:
             Ok(())
         }
         kernel => {
-            #[expect(clippy::cast_possible_truncation, reason = "fork returns a pid_t, widened above")]
-            let kernel = kernel as libc::pid_t;
             // SAFETY: this is the keeper's whole life, in a process that will never run anything else.
             unsafe { keep(lifeline, kernel) }
         }

@@ -29,7 +29,9 @@ pub(super) unsafe fn split(lifeline: RawFd, kind: Keeper) -> io::Result<()> {
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let keeper = libc::getpid();
         // Not libc's fork: it takes locks that another thread of the parent may have held.
-        match check(libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0))? {
+        let child = check(libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0))?;
+        // A process's number is an int.
+        match libc::pid_t::try_from(child).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))? {
             0 => {
                 check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL).into())?;
                 if libc::syscall(libc::SYS_getppid) != libc::c_long::from(keeper) {
@@ -38,8 +40,7 @@ pub(super) unsafe fn split(lifeline: RawFd, kind: Keeper) -> io::Result<()> {
                 }
                 Ok(())
             }
-            #[expect(clippy::cast_possible_truncation, reason = "a process's number is an int")]
-            child => keep(lifeline, kind, keeper, child as libc::pid_t),
+            child => keep(lifeline, kind, keeper, child),
         }
     }
 }

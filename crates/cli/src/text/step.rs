@@ -47,7 +47,7 @@ pub(super) fn json(step: &Step) -> Value {
             insert(&mut object, "user", work.user.clone());
             insert(&mut object, "execute_command", work.execute_command.clone());
             insert(&mut object, "env_format", work.env_format.clone());
-            insert(&mut object, "env_file", Some(true).filter(|_| work.env_file));
+            insert(&mut object, "env_file", work.env_file.then_some(true));
             object
         }
         Work::Local(work) => {
@@ -77,7 +77,7 @@ pub(super) fn json(step: &Step) -> Value {
     insert(&mut object, "pause_after", seconds(step.pause_after));
     insert(&mut object, "timeout", step.timeout.map(|limit| limit.as_secs_f64()));
     insert(&mut object, "retries", Some(step.retries).filter(|&retries| retries > 0));
-    insert(&mut object, "generated", Some(true).filter(|_| step.generated));
+    insert(&mut object, "generated", step.generated.then_some(true));
     object.into()
 }
 

@@ -61,11 +61,11 @@ fn find_label(directory: &[u8]) -> Option<Option<String>> {
     const LABEL: u8 = 0x83;
     /// Letters that fit in.
     const LONGEST: usize = 11;
-    for entry in directory.chunks_exact(32) {
+    for entry in directory.as_chunks::<32>().0 {
         match entry[0] {
             0 => return Some(None),
             LABEL => {
-                let units = entry[2..].chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+                let units = entry[2..].as_chunks().0.iter().map(|unit| u16::from_le_bytes(*unit));
                 let letters = char::decode_utf16(units.take(usize::from(entry[1]).min(LONGEST)));
                 let label: String =
                     letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();

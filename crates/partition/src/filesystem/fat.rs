@@ -106,7 +106,7 @@ fn find_label(directory: &[u8]) -> Option<Option<String>> {
     const DIRECTORY: u8 = 0x10;
     const LONG_NAME: u8 = 0x0f;
     const DELETED: u8 = 0xe5;
-    for entry in directory.chunks_exact(32) {
+    for entry in directory.as_chunks::<32>().0 {
         let attributes = entry[11];
         if entry[0] == 0 {
             return Some(None);

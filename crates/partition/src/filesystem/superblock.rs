@@ -135,7 +135,7 @@ fn f2fs(head: Bytes<'_>) -> Option<FileSystem> {
     let block = head.at(1024)?;
     block.has(0, &0xf2f5_2010_u32.to_le_bytes())?;
     let units = block.array::<1024>(124)?;
-    let units = units.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+    let units = units.as_chunks().0.iter().map(|unit| u16::from_le_bytes(*unit));
     let label = char::decode_utf16(units.take_while(|unit| *unit != 0));
     let label: String = label.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
     let block_size = power_of_two(block.u32(16)?);

@@ -66,7 +66,7 @@ impl Target {
 
     /// The file, unless it is a device.
     pub(super) fn plain_file(&self) -> Option<&File> {
-        Some(&self.file).filter(|_| self.is_plain)
+        self.is_plain.then_some(&self.file)
     }
 
     /// Runs a tool on it, with this name for the piece behind its arguments and `last` after that.

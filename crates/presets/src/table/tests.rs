@@ -268,7 +268,7 @@ fn every_row_is_detected_recognised_guessed_and_found() {
         }
         let boot = Candidate { number: 1, label: Some("boot"), partuuid: Some("0bca6ba1-01"), ..NAMELESS };
         let recognised = name(recognise(&[boot, image.partition]));
-        assert_eq!(recognised, Some(image.preset).filter(|_| !preset.marks.is_empty()));
+        assert_eq!(recognised, (!preset.marks.is_empty()).then_some(image.preset));
     }
 }
 

@@ -32,13 +32,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Encoding::Utf8 => utf8(decode(call, 0)?),
         wide => {
             let bytes = decode(call, 0)?;
-            let pairs = bytes.chunks_exact(2);
-            if !pairs.remainder().is_empty() {
+            let (pairs, rest) = bytes.as_chunks();
+            if !rest.is_empty() {
                 return Err("the text ends in the middle of a letter".into());
             }
-            let units = pairs.map(|pair| match wide {
-                Encoding::Utf16Be => u16::from_be_bytes([pair[0], pair[1]]),
-                _ => u16::from_le_bytes([pair[0], pair[1]]),
+            let units = pairs.iter().map(|pair| match wide {
+                Encoding::Utf16Be => u16::from_be_bytes(*pair),
+                _ => u16::from_le_bytes(*pair),
             });
             let text: Result<String, _> = char::decode_utf16(units).collect();
             utf8(text.map_err(|_| Fault::new("the text is not in that encoding"))?.into_bytes())
